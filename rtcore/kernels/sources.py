@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""What a compiled function depends on: its file, the modules it imports, its constants."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+#: Packages whose versions stand in the cache's key already, or whose code never reaches a kernel.
+_KNOWN = frozenset({"numba", "llvmlite", "numpy", "scipy"})
+_STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
+_KERNELS = Path(__file__).parent
+
+
+def digest_of_files(fn: Callable[..., Any]) -> bytes:
+    """Hash the source of a function's module and of all that it imports from.
+
+    Taken when the function is defined, so that a file edited later cannot lend its new digest
+    to the old code in memory.
+
+    Parameters
+    ----------
+    fn : function
+        The function to be compiled.
+
+    Returns
+    -------
+    bytes
+        A digest that changes when any of the files does.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_base_files() | _closure(fn)):
+        digest.update(path.name.encode() + b"\0" + _content(path))
+    return digest.digest()
+
+
+def digest_of_constants(fn: Callable[..., Any]) -> bytes:
+    """Hash the global constants that a function and its helpers read, as they are in memory."""
+    lines = sorted(f"{name}={value}" for name, value in _constants(fn))
+    return hashlib.sha256("\n".join(lines).encode()).digest()
+
+
+@cache
+def _base_files() -> frozenset[Path]:
+    return frozenset(_KERNELS.glob("*.py"))
+
+
+def _content(path: Path) -> bytes:
+    stat = path.stat()
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _read(path: Path, _mtime_ns: int, _size: int) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def _closure(fn: Callable[..., Any]) -> set[Path]:
+    """Collect the files of the function's module and of the modules it imports, transitively."""
+    found: set[Path] = set()
+    waiting = [sys.modules.get(fn.__module__), _file_module(fn)]
+    while waiting:
+        module = waiting.pop()
+        path = _source_file(module)
+        if module is None or path is None or path in found:
+            continue
+        found.add(path)
+        stat = path.stat()
+        waiting += [
+            sys.modules.get(name)
+            for name in _imports(
+                path, module.__name__, bool(getattr(module, "__path__", None)), stat.st_mtime_ns, stat.st_size
+            )
+        ]
+    return found
+
+
+def _file_module(fn: Callable[..., Any]) -> ModuleType | None:
+    """Stand in for a module that is not in ``sys.modules`` (a file loaded by path, a notebook)."""
+    file = fn.__code__.co_filename
+    if fn.__module__ in sys.modules or not Path(file).is_file():
+        return None
+    module = ModuleType(fn.__module__)
+    module.__file__ = file
+    return module
+
+
+def _source_file(module: ModuleType | None) -> Path | None:
+    """Give the file of a module whose source can matter to a kernel."""
+    file = getattr(module, "__file__", None)
+    if not file or not file.endswith(".py") or module is None:
+        return None
+    if module.__name__.partition(".")[0] in _KNOWN:
+        return None
+    path = Path(file).resolve()
+    inside_stdlib = path.is_relative_to(_STDLIB) and "site-packages" not in path.parts
+    return None if inside_stdlib or not path.is_file() else path
+
+
+@cache
+def _imports(path: Path, module: str, is_package: bool, _mtime_ns: int, _size: int) -> tuple[str, ...]:  # noqa: FBT001 - a cache key
+    """Name the modules that a file imports, wherever the statement stands."""
+    package = module if is_package else module.rpartition(".")[0]
+    return tuple(dict.fromkeys(_walk(ast.parse(path.read_bytes()), package)))
+
+
+def _walk(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                try:
+                    base = importlib.util.resolve_name("." * node.level + base, package)
+                except ImportError:
+                    continue
+            yield base
+            for alias in node.names:  # `from package import module`
+                yield f"{base}.{alias.name}"
+
+
+def _constants(fn: Callable[..., Any], seen: set[int] | None = None) -> Iterator[tuple[str, str]]:
+    """Give the values of global constants that a function and its helpers read.
+
+    A constant may be computed when its module is imported, so its source says too little.
+    """
+    seen = set() if seen is None else seen
+    if id(fn) in seen:
+        return
+    seen.add(id(fn))
+    scope = getattr(fn, "__globals__", {})
+    for name in _names(fn.__code__):
+        value = scope.get(name)
+        inner = getattr(value, "py_func", value)
+        if hasattr(inner, "__code__") and hasattr(inner, "__globals__"):
+            yield from _constants(inner, seen)
+        elif isinstance(value, (int, float, complex, str, bytes, bool, tuple, np.generic, np.dtype)):
+            yield f"{fn.__qualname__}:{name}", repr(value)
+        elif isinstance(value, np.ndarray):
+            yield f"{fn.__qualname__}:{name}", hashlib.sha256(value.tobytes()).hexdigest()
+
+
+def _names(code: Any) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            names |= _names(constant)
+    return names
