@@ -86,10 +86,6 @@ class Listener:
         ConfigError
             When an ear is missing or a list is not a proper audiogram.
         """
-        for ear, key in ((left, keys[0]), (right, keys[1])):
-            if ear is None:
-                what = "is missing; give the levels of both ears (the same twice is fine)"
-                raise ConfigError(key, what)
         axis = CLARITY_FREQUENCIES_HZ if frequencies is None else _numbers(frequencies, keys[2])
         ears = [
             Audiogram(_numbers(ear, key), axis, levels_key=key, frequencies_key=keys[2])
@@ -228,8 +224,11 @@ def _files() -> ModuleType:
     return listener_files
 
 
-def _numbers(value: str | Iterable[float], key: str) -> Iterable[float]:
+def _numbers(value: str | Iterable[float] | None, key: str) -> Iterable[float]:
     """Split a text into numbers; anything else is for the audiogram to judge."""
+    if value is None:
+        what = "is missing; give the levels of both ears (the same twice is fine)"
+        raise ConfigError(key, what)
     if not isinstance(value, str):
         return value
     words = [word for word in re.split(r"[,;\s]+", value) if word]

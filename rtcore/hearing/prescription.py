@@ -108,8 +108,9 @@ def nalr_taps(
         Thresholds.
     nfir : int, optional
         Order of the filter, even, 2 to 1022. It delays the sound by ``nfir / 2`` frames. A
-        long filter follows the prescription more closely: 221 taps are good at 44.1 and
-        48 kHz, but at 192 kHz they give 9 dB too much at 0 Hz.
+        long filter follows the prescription more closely: at 44.1 kHz, 221 taps give the ten
+        standard losses up to 4.6 dB more than prescribed at 250 Hz, 2.8 dB at 500 Hz and
+        less than 1 dB off above; 1023 taps 1.2 dB, 0.8 dB and 0.2 dB.
     sample_rate : float, optional
         Frames per second, at least 8000. Below 12000 the gain of 6000 Hz is placed at the
         Nyquist frequency, as pyclarity does.
@@ -149,12 +150,14 @@ def check_nfir(nfir: object) -> int:
     """
     if isinstance(nfir, bool) or not isinstance(nfir, int | np.integer):
         raise ParameterError("nfir", f"must be a whole number, got {reprlib.repr(nfir)}")
-    if not 2 <= nfir <= MAX_NFIR:
-        raise ParameterError("nfir", f"must lie between 2 and {MAX_NFIR}, got {nfir:.6g}")
-    if nfir % 2:
-        what = f"must be even, got {nfir} (an odd order delays by half a frame)"
-        raise ParameterError("nfir", f"{what}; use {nfir - 1} or {nfir + 1}")
-    return int(nfir)
+    order = int(nfir)
+    if not 2 <= order <= MAX_NFIR:
+        shown = order if abs(order) < 10**9 else "a number of many digits"
+        raise ParameterError("nfir", f"must lie between 2 and {MAX_NFIR}, got {shown}")
+    if order % 2:
+        what = f"must be even, got {order} (an odd order delays by half a frame)"
+        raise ParameterError("nfir", f"{what}; use {order - 1} or {order + 1}")
+    return order
 
 
 def check_sample_rate(sample_rate: object) -> float:
