@@ -155,3 +155,15 @@ def float_of_bits(typing_context: Any, bits: Any) -> Any:
         return builder.bitcast(args[0], ir.DoubleType())
 
     return types.float64(types.int64), codegen
+
+
+@intrinsic
+def size_of(typing_context: Any, dtype: Any) -> Any:
+    """Give the bytes of one number of a scalar dtype, known when the code is compiled."""
+    del typing_context
+    item_bytes = dtype.dtype.bitwidth // 8
+
+    def codegen(_context: Any, _builder: Any, _sig: Any, _args: Any) -> Any:
+        return ir.Constant(_I64, item_bytes)
+
+    return types.int64(dtype), codegen

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: MIT
+"""The chain: what a user builds, feeds with sound, and turns while it plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtcore.chain.graph import Element, Graph, PlacedNode
+from rtcore.chain.node import Node
+from rtcore.chain.records import Command
+from rtcore.chain.stream import Stream
+from rtcore.chain.table import Table
+from rtcore.errors import ConfigError, ParameterError, StreamError, did_you_mean
+from rtcore.kernels.context import Flag
+from rtcore.plugin import Plugin, Spec
+
+_FADE_S = 0.05
+_RATES = (1000.0, 384000.0)
+_MAX_CHANNELS = 64
+
+
+class Chain:
+    """Processors in a row, playing a stream of sound.
+
+    Parameters
+    ----------
+    elements : sequence
+        Plugins, :class:`~rtcore.Parallel` and :class:`~rtcore.PerEar`.
+    sample_rate : float
+        In Hz, 1000 to 384000.
+    channels : int
+        That come in, 1 to 64.
+    dtype : str or dtype
+        ``"float32"`` or ``"float64"``.
+    listeners : path, optional
+        File in which listeners named by id are looked up.
+    max_frames : int
+        Longest block that is handed to a plugin; longer input is cut, which changes no sample.
+    block_frames : int
+        Promise that every block is a multiple of this; lowers the delay of plugins with a hop.
+
+    Raises
+    ------
+    ConfigError
+        Where the elements do not fit together, naming the place.
+
+    Examples
+    --------
+    >>> chain = Chain([Gain(gain_db=-6.0)], sample_rate=48000, channels=2)
+    >>> y = chain.process(x)      # (channels, frames), as often as you like
+    >>> tail = chain.flush()
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword-only options
+        self,
+        elements: Sequence[Element],
+        *,
+        sample_rate: float = 48000.0,
+        channels: int = 2,
+        dtype: str | np.dtype[Any] = "float32",
+        listeners: str | Path | None = None,
+        max_frames: int = 512,
+        block_frames: int = 1,
+    ) -> None:
+        _check_stream(sample_rate, channels, dtype)
+        path = None if listeners is None else Path(listeners)
+        self.spec = Spec(float(sample_rate), int(channels), int(max_frames), np.dtype(dtype), path)
+        self.elements = list(elements)
+        self.table = Table(Graph.build(self.elements, self.spec, block_frames))
+        self.stream = Stream(self.table)
+        self._owner: object | None = None  # an engine, while it plays this chain
+        self._flags = Flag(0)
+
+    @classmethod
+    def from_toml(cls, path: str | Path, **overrides: Any) -> Chain:
+        """Build the chain that a TOML file describes.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        **overrides
+            Keyword arguments of :class:`Chain` that win over the file's.
+
+        Raises
+        ------
+        ConfigError
+            Naming the file and the key.
+        """
+        from rtcore.chain.config import chain_from_toml
+
+        return chain_from_toml(Path(path), overrides)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], base: Path | None = None, **overrides: Any) -> Chain:
+        """Build a chain from the same keys as a TOML file, as a mapping."""
+        from rtcore.chain.config import chain_from_mapping
+
+        return chain_from_mapping(config, base or Path(), overrides)
+
+    @property
+    def sample_rate(self) -> float:
+        """In Hz."""
+        return self.spec.sample_rate
+
+    @property
+    def channels_in(self) -> int:
+        """Channels that come in."""
+        return self.spec.channels
+
+    @property
+    def channels_out(self) -> int:
+        """Channels that go out."""
+        return self.table.graph.output.channels
+
+    @property
+    def latency_frames(self) -> int:
+        """How late the output is."""
+        return self.table.graph.facts.latency_frames
+
+    @property
+    def latency_s(self) -> float:
+        """How late the output is, in seconds."""
+        return self.latency_frames / self.spec.sample_rate
+
+    @property
+    def lookahead_frames(self) -> int:
+        """How far into the future of its own time-aligned input an output sample depends."""
+        return self.table.graph.facts.lookahead_frames
+
+    @property
+    def tail_frames(self) -> int:
+        """How many frames the output goes on after the input has ended."""
+        return self.table.graph.facts.tail_frames
+
+    @property
+    def nodes(self) -> list[PlacedNode]:
+        """The processors in the order in which they run, with their places in the chain."""
+        return self.table.placed
+
+    def process(self, x: Any, *, lost: bool = False) -> np.ndarray[Any, Any]:
+        """Play a piece of sound; the next piece goes on where this one ended.
+
+        Parameters
+        ----------
+        x : array
+            (channels, frames) of floating point, full scale 1.0; (frames,) for one channel.
+        lost : bool
+            These frames belong to a packet that never came.
+
+        Returns
+        -------
+        ndarray
+            (channels_out, frames), or (frames,) where one channel came as such.
+
+        Raises
+        ------
+        StreamError
+            Where the shape or the type is wrong, or an engine plays this chain.
+        """
+        if self._owner is not None:
+            msg = "an engine plays this chain; stop it first, or build a second chain from the same elements"
+            raise StreamError(msg)
+        planar = self._planar(x)
+        self._mark(Flag.LOST if lost else Flag(0))
+        y = np.empty((self.channels_out, planar.shape[1]), self.spec.dtype)
+        self.stream.run(planar, y)
+        return y[0] if np.ndim(x) == 1 and self.channels_out == 1 else y
+
+    def flush(self) -> np.ndarray[Any, Any]:
+        """Play ``tail_frames`` frames of silence, to hear the end of what was fed.
+
+        Returns
+        -------
+        ndarray
+            (channels_out, tail_frames).
+        """
+        return self.process(np.zeros((self.channels_in, self.tail_frames), self.spec.dtype)).reshape(self.channels_out, -1)
+
+    def render(self, x: Any, *, tail: bool = True) -> np.ndarray[Any, Any]:
+        """Reset, play a whole signal, and append its tail.
+
+        Parameters
+        ----------
+        x : array
+            (channels, frames), or (frames,) for one channel.
+        tail : bool
+            Whether the output is longer than the input by ``tail_frames``.
+        """
+        self.reset()
+        body = self.process(x)
+        if not tail:
+            return body
+        rest = self.flush()
+        return np.concatenate([body, rest if body.ndim == rest.ndim else rest[0]], axis=-1)
+
+    def reset(self) -> None:
+        """Forget all sound; parameters stay as they are."""
+        self.stream.send(Command.RESET, -1, say={"event": "reset", "plugin": "*"})
+
+    def update(self, which: int | str, *, at_frame: int = -1, **settings: Any) -> None:
+        """Change parameters while it plays.
+
+        Live parameters move along their ramps; settings re-prepare the plugin, which is
+        cross-faded in.
+
+        Parameters
+        ----------
+        which : int or str
+            Number of the plugin among :attr:`nodes`, its id, or its place (``plugin[1].gain``).
+        at_frame : int
+            Stream position at which the change takes effect; -1 for the next frame.
+        **settings
+            New values.
+
+        Raises
+        ------
+        ParameterError
+            Where a value is refused; nothing is changed then.
+        """
+        number = self.find(which)
+        placed = self.nodes[number]
+        changed = placed.node.plugin.update(**settings)  # validates everything first
+        say = {"event": "update", "plugin": placed.path, "values": dict(settings)}
+        if set(settings) <= set(type(changed).params):
+            self._aim(number, placed.node, changed, settings, at_frame, say)
+        else:
+            self._redesign(number, placed, changed, at_frame, say)
+
+    def _aim(self, number: int, node: Node, changed: Plugin, settings: Mapping[str, Any], at_frame: int, say: Any) -> None:
+        node.plugin = changed
+        for k, name in enumerate(settings):
+            value = node.kernel_value(name)
+            self.stream.send(Command.PARAM, number, node.slot(name), value, at_frame=at_frame, say=say if k == 0 else None)
+
+    def _redesign(self, number: int, placed: PlacedNode, changed: Plugin, at_frame: int, say: Any) -> None:
+        old = placed.node
+        node = Node(changed, old.spec, self.table.graph.block_frames)
+        self.replace_node(number, node, at_frame=at_frame, say=say)
+
+    def replace_node(self, number: int, node: Node, *, at_frame: int = -1, say: Any = None) -> None:
+        """Cross-fade to another node in a step's place; it must cost the same latency."""
+        placed = self.nodes[number]
+        old = placed.node
+        if (node.latency_frames, node.channels_out) != (old.latency_frames, old.channels_out):
+            msg = (
+                f"would change the latency from {old.latency_frames} to {node.latency_frames} frames (or the channels "
+                f"from {old.channels_out} to {node.channels_out}) while it plays; swap the whole chain instead"
+            )
+            raise ConfigError(placed.path, msg)
+        pair = self.table.template(number, node, 0)
+        serial_fade = self.spec.frames(_FADE_S)
+        spare = pair.ctypes.data + pair.itemsize
+        # The step's record goes on in the pair's second place, with the old node's memory.
+        self.stream.keep(spare, (pair, old))
+        self.stream.send(Command.SWAP_STEP, number, pair.ctypes.data, serial_fade, at_frame=at_frame, say=say)
+        placed.node = node
+
+    def swap(self, other: Chain, *, at_frame: int = -1) -> None:
+        """Cross-fade to another chain; this object then plays the other's elements.
+
+        Parameters
+        ----------
+        other : Chain
+            For the same stream; it must not be playing itself.
+        at_frame : int
+            Stream position at which the cross-fade begins; -1 for the next frame.
+
+        Raises
+        ------
+        ConfigError
+            Where rate, type or channels differ.
+        """
+        ours = (self.sample_rate, self.spec.dtype, self.channels_in, self.channels_out)
+        theirs = (other.sample_rate, other.spec.dtype, other.channels_in, other.channels_out)
+        if ours != theirs:
+            msg = f"a chain that takes over must be for the same stream; it is for {theirs}, this one for {ours}"
+            raise ConfigError("swap", msg)
+        self.stream.keep(other.table.address, other.table)
+        say = {"event": "swap", "chain": [placed.path for placed in other.nodes]}
+        self.stream.send(
+            Command.SWAP_CHAIN, other.table.address, 0, self.spec.frames(_FADE_S), at_frame=at_frame, say=say
+        )
+        self.table = self.stream.table = other.table
+        self.elements = other.elements
+
+    def find(self, which: int | str) -> int:
+        """Give the number of a plugin among :attr:`nodes`.
+
+        Raises
+        ------
+        ParameterError
+            Where there is none, or more than one of that id.
+        """
+        if isinstance(which, int):
+            if not 0 <= which < len(self.nodes):
+                raise ParameterError("plugin", f"there is no number {which}; the chain has {len(self.nodes)}")
+            return which
+        hits = [k for k, p in enumerate(self.nodes) if which in (p.path, p.node.plugin.id)]
+        if len(hits) == 1:
+            return hits[0]
+        known = [p.node.plugin.id for p in self.nodes]
+        if hits:
+            places = ", ".join(self.nodes[k].path for k in hits)
+            raise ParameterError("plugin", f"'{which}' stands in the chain {len(hits)} times; name one of {places}")
+        raise ParameterError("plugin", f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}")
+
+    def _mark(self, flags: Flag) -> None:
+        if flags != self._flags:
+            self._flags = flags
+            say = {"event": "flags", "flags": int(flags)}
+            self.stream.send(Command.FLAGS, int(flags), at_frame=self.stream.position, say=say)
+
+    def _planar(self, x: Any) -> np.ndarray[Any, Any]:
+        array = np.asarray(x)
+        if array.dtype.kind != "f":
+            msg = f"samples must be floating point with full scale 1.0, got {array.dtype}; divide int16 by 32768 first"
+            raise StreamError(msg)
+        planar = array[np.newaxis] if array.ndim == 1 else array
+        if planar.ndim != 2 or planar.shape[0] != self.channels_in:  # noqa: PLR2004 - channels and frames
+            hint = "; transpose it (x.T)" if planar.ndim == 2 and planar.shape[1] == self.channels_in else ""  # noqa: PLR2004 - as above
+            msg = f"sound must have the shape ({self.channels_in}, frames), got {array.shape}{hint}"
+            raise StreamError(msg)
+        return np.ascontiguousarray(planar, self.spec.dtype)
+
+
+def _check_stream(sample_rate: float, channels: int, dtype: Any) -> None:
+    low, high = _RATES
+    if not isinstance(sample_rate, (int, float)) or not low <= sample_rate <= high:
+        raise ConfigError("sample_rate", f"must be between {low:g} and {high:g} Hz, got {sample_rate}")
+    if not isinstance(channels, (int, np.integer)) or not 1 <= channels <= _MAX_CHANNELS:
+        raise ConfigError("channels", f"must be a whole number from 1 to {_MAX_CHANNELS}, got {channels}")
+    if str(np.dtype(dtype) if dtype in ("float32", "float64", np.float32, np.float64) else dtype) not in {"float32", "float64"}:
+        raise ConfigError("dtype", f"must be 'float32' or 'float64', got {dtype!r}")

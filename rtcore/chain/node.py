@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""The native memory of one prepared plugin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rtcore.chain.arena import Arena
+from rtcore.chain.reblock import minimum_delay_frames, reblock_address, reblock_fill, reblock_pieces
+from rtcore.errors import PluginError, RtcoreError
+from rtcore.kernels.context import ABI_VERSION, CONTROL, HEADER
+from rtcore.kernels.histogram import Histogram
+from rtcore.plugin import Plugin, Prepared, Spec
+
+_MUTE_S = 0.005
+
+
+def state_record(plugin: type[Plugin], real: np.dtype[Any]) -> np.dtype[Any]:
+    """Lay out a plugin's state record for one real type."""
+    fields: list[tuple[str, str]] = list(HEADER)
+    for name, (_, ndim) in plugin.buffer_types().items():
+        fields += [(name, "u8"), *((f"{name}_{k}", "i8") for k in range(ndim))]
+    for name, kind in plugin.state.items():
+        fields.append((name, real.str if kind == "real" else kind))
+    return np.dtype(fields, align=True)
+
+
+class Node:
+    """A plugin, prepared for a stream.
+
+    Parameters
+    ----------
+    plugin : Plugin
+        Copied; the caller's object is left alone.
+    spec : Spec
+        The stream it will run in.
+    block_frames : int
+        Every block is a multiple of this; matters to plugins with a hop.
+    """
+
+    def __init__(self, plugin: Plugin, spec: Spec, block_frames: int = 1) -> None:
+        self.plugin = plugin.copy()
+        self.spec = spec
+        hop = type(plugin).hop_frames
+        inner = replace(spec, max_frames=hop) if hop else spec
+        try:
+            prepared = self.plugin.prepare(inner)
+        except RtcoreError:
+            raise
+        except Exception as error:
+            msg = f"plugin '{plugin.id}' failed to prepare: {type(error).__name__}: {error}"
+            raise PluginError(msg) from error
+        self.reblock_frames = minimum_delay_frames(hop, block_frames) if hop else 0
+        self.latency_frames = int(prepared.latency_frames) + self.reblock_frames
+        self.lookahead_frames = int(prepared.lookahead_frames)
+        self.tail_frames = int(prepared.tail_frames) + self.reblock_frames
+        self.channels_in = spec.channels
+        self.channels_out = int(prepared.channels_out or spec.channels)
+        self.histogram = Histogram()
+        self.last = np.zeros(self.channels_out, spec.dtype)
+        self.controls, self._ramps = self._make_controls(inner.max_frames)
+        self._build(prepared, hop)
+
+    def _build(self, prepared: Prepared, hop: int | None) -> None:
+        cls, real = type(self.plugin), self.spec.dtype
+        record = state_record(cls, real)
+        arrays = self._arrays(prepared)
+        per_frame = {p.kernel_name or name: p.smoothing_s > 0 for name, p in cls.params.items()}
+        self.address = cls.process.address(real, record, cls.buffer_types(), per_frame)
+        pieces = {"record": (record, (1,)), **{f"buffer {n}": (a.dtype, a.shape) for n, a in arrays.items()}}
+        if hop:
+            channels = (self.channels_in, self.channels_out)
+            pieces |= reblock_pieces(hop, self.reblock_frames, channels, self.spec.max_frames, real)
+        self.arena = Arena(pieces)
+        self.record = self.arena["record"]
+        for name, value in prepared.state.items():
+            self._set_scalar(name, value)
+        for name, array in arrays.items():
+            place = self.arena[f"buffer {name}"]
+            place[...] = array
+            self.record[name] = place.ctypes.data
+            for k, length in enumerate(array.shape):
+                self.record[f"{name}_{k}"] = length
+        self.record["rt_abi_version"] = ABI_VERSION
+        self.record["rt_channels_in"] = self.channels_in
+        self.record["rt_channels_out"] = self.channels_out
+        self.record["rt_max_frames"] = hop or self.spec.max_frames
+        self.record["rt_controls"] = self.controls.ctypes.data
+        self.state_address = self.record.ctypes.data
+        if hop:
+            outer = reblock_fill(self.arena, self.address, self.state_address, self.reblock_frames, self.spec.max_frames)
+            self.address, self.state_address = reblock_address(real), outer.ctypes.data
+        self.pristine = self.arena.memory.copy()
+
+    def _set_scalar(self, name: str, value: Any) -> None:
+        if name not in type(self.plugin).state:
+            msg = f"plugin '{self.plugin.id}': prepare() gives state '{name}', which the class does not declare"
+            raise PluginError(msg)
+        self.record[name] = value
+
+    def _arrays(self, prepared: Prepared) -> dict[str, np.ndarray[Any, Any]]:
+        """Bring the plugin's buffers to their declared types."""
+        declared = type(self.plugin).buffer_types()
+        wrong = set(declared) ^ set(prepared.buffers)
+        if wrong:
+            msg = (
+                f"plugin '{self.plugin.id}': prepare() must give the declared buffers "
+                f"({', '.join(declared) or 'none'}), got {', '.join(prepared.buffers) or 'none'}"
+            )
+            raise PluginError(msg)
+        found = {}
+        for name, (kind, ndim) in declared.items():
+            array = np.ascontiguousarray(prepared.buffers[name], self.spec.dtype if kind == "real" else kind)
+            if array.ndim != ndim:
+                msg = f"plugin '{self.plugin.id}': buffer {name} has {array.ndim} dimensions, declared are {ndim}"
+                raise PluginError(msg)
+            found[name] = array
+        return found
+
+    def _make_controls(self, max_frames: int) -> tuple[np.ndarray[Any, Any], list[np.ndarray[Any, Any]]]:
+        params = type(self.plugin).params
+        controls = np.zeros(max(1, len(params)), CONTROL)
+        ramps = []
+        for slot, (name, param) in enumerate(params.items()):
+            frames = max(1, self.spec.frames(param.smoothing_s)) if param.smoothing_s > 0 else 0
+            values = np.zeros(max_frames if frames else 1, self.spec.dtype)
+            ramps.append(values)
+            controls[slot]["target"] = self.kernel_value(name)
+            controls[slot]["ramp_frames"] = frames
+            controls[slot]["capacity"] = values.size
+            controls[slot]["values"] = values.ctypes.data
+        return controls, ramps
+
+    def kernel_value(self, name: str) -> float:
+        """Give a parameter's value as the kernel gets it."""
+        value = self.plugin.values[name]
+        return type(self.plugin).params[name].in_kernel(value, self.spec.sample_rate)
+
+    def slot(self, name: str) -> int:
+        """Give the place of a live parameter among the controls."""
+        return list(type(self.plugin).params).index(name)
+
+    def fill_step(self, step: Any) -> None:
+        """Write this node's part of a STEP record."""
+        step["fn"] = self.address
+        step["state"] = self.state_address
+        step["memory"] = self.arena.memory.ctypes.data
+        step["controls"] = self.controls.ctypes.data
+        step["pristine"] = self.pristine.ctypes.data
+        step["memory_bytes"] = self.arena.memory.nbytes
+        step["control_count"] = len(type(self.plugin).params)
+        step["channels_in"] = self.channels_in
+        step["channels_out"] = self.channels_out
+        step["last"] = self.last.ctypes.data
+        step["mute_frames"] = max(1, self.spec.frames(_MUTE_S))
+        step["histogram"] = self.histogram.address
+
+    @property
+    def subnormals(self) -> int:
+        """Count subnormal numbers in the buffers of the stream's real type and in real scalars."""
+        real = self.spec.dtype
+        values = [np.asarray(self.record[n]).reshape(-1) for n, k in type(self.plugin).state.items() if k == "real"]
+        kinds = type(self.plugin).buffer_types()
+        values += [self.arena[f"buffer {name}"].reshape(-1) for name, (kind, _) in kinds.items() if kind == "real"]
+        tiny = np.finfo(real).tiny
+        return int(sum(np.count_nonzero((v != 0) & (np.abs(v) < tiny)) for v in values))
+

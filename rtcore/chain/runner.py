@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: MIT
+"""The compiled loop that plays a chain: the same code live and offline.
+
+Commands take effect at a frame, not at a block: where one falls inside a block the block is cut
+there.  So the result does not depend on how the stream is cut, and a session that was recorded
+with its commands' positions can be played again bit for bit.
+
+A chain that was replaced is freed by the control thread only after the ``RETIRED`` event for it
+has come back through the ring.  The event is put (release) after the last use and taken (acquire)
+before the memory is let go, so no epoch and no sequentially consistent fence is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from rtcore.chain.records import CHAIN, COMMAND, EVENT, STEP, STREAM, Command, Event
+from rtcore.kernels.abi import call_process, copy_bytes, pointer, size_of
+from rtcore.kernels.context import CONTEXT, CONTROL, HEADER
+from rtcore.kernels.controls import aim
+from rtcore.kernels.histogram import histogram_add
+from rtcore.kernels.jit import native
+from rtcore.kernels.rt import now_ns
+from rtcore.rings import ring_drop, ring_peek, ring_put
+
+_FAR = 1 << 62
+_STEP_BYTES = STEP.itemsize
+_CONTROL_BYTES = CONTROL.itemsize
+_EVENT_BYTES = EVENT.itemsize
+_CONTROLS_FIELD = np.dtype(HEADER, align=True).fields["rt_controls"][1]  # type: ignore[index]
+_PARAM, _SWAP_STEP, _SWAP_CHAIN = int(Command.PARAM), int(Command.SWAP_STEP), int(Command.SWAP_CHAIN)
+_RESET, _FLAGS = int(Command.RESET), int(Command.FLAGS)
+_APPLIED, _RETIRED, _FAULT = int(Event.APPLIED), int(Event.RETIRED), int(Event.FAULT)
+
+
+@native
+def _first_bad(words: Any, exponent: Any) -> int:
+    channels, frames = words.shape
+    worst = exponent ^ exponent
+    flat = words.reshape(words.size)
+    for i in range(flat.size):
+        worst = max(worst, flat[i] & exponent)
+    if worst < exponent:
+        return frames
+    for i in range(frames):
+        for c in range(channels):
+            if (words[c, i] & exponent) == exponent:
+                return i
+    return frames
+
+
+@native
+def first_bad(address: int, channels: int, frames: int, real: Any) -> int:
+    """Give the first frame that holds a NaN or Inf in any channel, or ``frames``.
+
+    The exponent bits are tested: no compiler flag can optimise that away.
+    """
+    if size_of(real) == 4:  # noqa: PLR2004 - bytes of a float32
+        return _first_bad(carray(pointer(address, np.int32), (channels, frames)), np.int32(0x7F800000))
+    return _first_bad(carray(pointer(address, np.int64), (channels, frames)), np.int64(0x7FF0000000000000))
+
+
+@native
+def _silence_bad(address: int, count: int, real: Any) -> int:
+    """Put zeros where there is NaN or Inf; give their number."""
+    values = carray(pointer(address, real), (count,))
+    found = 0
+    for i in range(count):
+        if first_bad(address + np.uintp(i * size_of(real)), 1, 1, real) == 0:
+            values[i] = 0
+            found += 1
+    return found
+
+
+@native
+def _tell(stream: Any, kind: int, target: int, argument: int, serial: int, scratch: Any) -> None:
+    event = scratch[0]
+    event.frame = stream.position
+    event.kind = kind
+    event.target = target
+    event.argument = argument
+    event.serial = serial
+    if ring_put(np.uintp(stream.events), np.uintp(scratch.ctypes.data), 1) == 0:
+        stream.events_lost += 1
+
+
+@native
+def _fade_to_silence(step: Any, y: Any, last: Any, start: int, frames: int) -> None:
+    """Let the last good samples decay linearly, then be silent."""
+    for c in range(step.channels_out):
+        left = step.mute_left
+        for i in range(start, frames):
+            left = max(left - 1, 0)
+            y[c, i] = last[c] * left / step.mute_frames
+    step.mute_left = max(step.mute_left - (frames - start), 0)
+
+
+@native
+def _run_step(stream: Any, step: Any, index: int, frames: int, real: Any, scratch: Any, fade_scratch: int) -> None:
+    x = np.uintp(step.x) + np.uintp(step.x_channel * frames * size_of(real))
+    y = np.uintp(step.y) + np.uintp(step.y_channel * frames * size_of(real))
+    out = carray(pointer(y, real), (step.channels_out, frames))
+    last = carray(pointer(np.uintp(step.last), real), (step.channels_out,))
+    if step.muted == 0:
+        status = call_process(np.uintp(step.fn), np.uintp(step.state), np.uintp(stream.context), x, y, np.int32(frames))
+        bad = 0 if status != 0 else first_bad(y, step.channels_out, frames, real)
+        if bad < frames:
+            step.muted = 1
+            step.faults += 1
+            step.mute_left = step.mute_frames
+            if bad > 0:
+                for c in range(step.channels_out):
+                    last[c] = out[c, bad - 1]
+            _fade_to_silence(step, out, last, bad, frames)
+            _tell(stream, _FAULT, index, np.int64(status), step.faults, scratch)
+        else:
+            for c in range(step.channels_out):
+                last[c] = out[c, frames - 1]
+    else:
+        _fade_to_silence(step, out, last, 0, frames)
+    if step.old != 0:
+        _fade_from_old(stream, step, out, x, frames, real, scratch, fade_scratch)
+
+
+@native
+def _fade_from_old(
+    stream: Any, step: Any, out: Any, x: int, frames: int, real: Any, scratch: Any, fade_scratch: int
+) -> None:
+    """Play the step that is being replaced as well, and mix the two."""
+    old = carray(pointer(np.uintp(step.old), STEP), (1,))[0]
+    before = carray(pointer(fade_scratch, real), (step.channels_out, frames))
+    good = old.muted == 0
+    if good:
+        status = call_process(
+            np.uintp(old.fn), np.uintp(old.state), np.uintp(stream.context), x, fade_scratch, np.int32(frames)
+        )
+        good = status == 0 and first_bad(fade_scratch, step.channels_out, frames, real) == frames
+    _mix(out, before, good, step.fade_left, step.fade_frames)
+    step.fade_left = max(step.fade_left - frames, 0)
+    if step.fade_left == 0:
+        _tell(stream, _RETIRED, np.int64(step.old), 0, old.serial, scratch)
+        step.old = 0
+
+
+@native
+def _mix(new: Any, old: Any, old_is_good: bool, left: int, total: int) -> None:  # noqa: FBT001 - compiled
+    """Cross-fade with equal gain, in place, ``left`` frames before its end."""
+    for c in range(new.shape[0]):
+        for i in range(new.shape[1]):
+            share = max(left - 1 - i, 0) / total
+            mixed = new[c, i] * (1.0 - share)
+            if old_is_good:
+                mixed += old[c, i] * share
+            new[c, i] = mixed
+
+
+@native
+def _run_steps(stream: Any, chain: Any, frames: int, real: Any, scratch: Any) -> None:
+    steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
+    clock = np.uintp(stream.clock)
+    before = now_ns(clock) if stream.timed != 0 else 0
+    for k in range(chain.step_count):
+        step = steps[k]
+        _run_step(stream, step, k, frames, real, scratch, np.uintp(chain.fade_scratch))
+        if stream.timed != 0:
+            after = now_ns(clock)
+            histogram_add(np.uintp(step.histogram), after - before)
+            step.busy_ns += after - before
+            before = after
+
+
+@native
+def _load(stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames: int, real: Any) -> None:
+    """Copy the input into the chain's own planar buffer; replace NaN and Inf by silence."""
+    target = carray(pointer(np.uintp(chain.input), real), (chain.channels_in, frames))
+    for c in range(chain.channels_in):
+        source = carray(pointer(np.uintp(inputs[c]), real), ((offset + frames) * stride,))
+        if stride == 1:
+            for i in range(frames):
+                target[c, i] = source[offset + i]
+        else:
+            for i in range(frames):
+                target[c, i] = source[(offset + i) * stride]
+    if first_bad(np.uintp(chain.input), chain.channels_in, frames, real) < frames:
+        stream.input_faults += _silence_bad(np.uintp(chain.input), chain.channels_in * frames, real)
+
+
+@native
+def _play(stream: Any, inputs: Any, in_stride: int, outputs: Any, out_stride: int, offset: int, frames: int, real: Any, scratch: Any) -> None:  # noqa: E501, PLR0913 - one block
+    chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
+    _load(stream, chain, inputs, in_stride, offset, frames, real)
+    _run_steps(stream, chain, frames, real, scratch)
+    shift = np.uintp(chain.output_channel * frames * size_of(real))
+    result = carray(pointer(np.uintp(chain.output) + shift, real), (chain.channels_out, frames))
+    if stream.old != 0:
+        old = carray(pointer(np.uintp(stream.old), CHAIN), (1,))[0]
+        _load(stream, old, inputs, in_stride, offset, frames, real)
+        _run_steps(stream, old, frames, real, scratch)
+        shift = np.uintp(old.output_channel * frames * size_of(real))
+        before = carray(pointer(np.uintp(old.output) + shift, real), (chain.channels_out, frames))
+        _mix(result, before, True, stream.fade_left, stream.fade_frames)  # noqa: FBT003 - compiled
+        stream.fade_left = max(stream.fade_left - frames, 0)
+    for c in range(chain.channels_out):
+        target = carray(pointer(np.uintp(outputs[c]), real), ((offset + frames) * out_stride,))
+        for i in range(frames):
+            target[(offset + i) * out_stride] = result[c, i]
+
+
+@native
+def reset_step(step: Any) -> None:
+    """Give a step the memory it was prepared with; its parameters stay where they were sent."""
+    copy_bytes(np.uintp(step.memory), np.uintp(step.pristine), step.memory_bytes)
+    controls = carray(pointer(np.uintp(step.controls), CONTROL), (step.control_count,))
+    for k in range(step.control_count):
+        controls[k].left = 0
+        controls[k].filled = 0
+    step.muted = 0
+    step.mute_left = 0
+
+
+@native
+def _apply(stream: Any, command: Any, scratch: Any) -> None:
+    chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
+    steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
+    kind = command.kind
+    if kind == _PARAM:
+        aim(np.uintp(steps[command.target].controls), command.argument, command.value)
+    elif kind == _SWAP_STEP:
+        _swap_step(stream, steps, command, scratch)
+    elif kind == _SWAP_CHAIN:
+        if stream.old != 0:  # a swap during a swap: the oldest chain goes at once
+            _tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
+        stream.old = stream.chain
+        stream.chain = np.uintp(command.target)
+        stream.fade_frames = np.int64(command.value)
+        stream.fade_left = stream.fade_frames
+    elif kind == _RESET:
+        for k in range(chain.step_count):
+            if command.target in (-1, k):
+                reset_step(steps[k])
+    elif kind == _FLAGS:
+        carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0].flags = command.target
+    _tell(stream, _APPLIED, command.target, kind, command.serial, scratch)
+
+
+@native
+def _swap_step(stream: Any, steps: Any, command: Any, scratch: Any) -> None:
+    """Put a new step in the old one's place; what it replaces goes on as a copy behind it."""
+    step = steps[command.target]
+    if step.old != 0:
+        _tell(stream, _RETIRED, np.int64(step.old), 0, 0, scratch)
+    new = carray(pointer(np.uintp(command.argument), STEP), (2,))  # the new step, and room for the old
+    place = np.uintp(steps.ctypes.data) + np.uintp(command.target * _STEP_BYTES)
+    spare = np.uintp(command.argument) + np.uintp(_STEP_BYTES)
+    copy_bytes(spare, place, _STEP_BYTES)
+    step.fn = new[0].fn
+    step.state = new[0].state
+    step.controls = new[0].controls
+    step.pristine = new[0].pristine
+    step.memory = new[0].memory
+    step.memory_bytes = new[0].memory_bytes
+    step.control_count = new[0].control_count
+    step.serial = new[0].serial
+    step.muted = 0
+    step.mute_left = 0
+    step.old = spare
+    step.fade_frames = np.int64(command.value)
+    step.fade_left = step.fade_frames
+
+
+@native
+def _until_next_command(stream: Any, scratch: Any) -> int:
+    """Apply what is due; give the number of frames until the next command."""
+    while True:
+        waiting = ring_peek(np.uintp(stream.commands))
+        if waiting == 0:
+            return _FAR
+        command = carray(pointer(waiting, COMMAND), (1,))[0]
+        if command.frame > stream.position:
+            return command.frame - stream.position
+        _apply(stream, command, scratch)
+        ring_drop(np.uintp(stream.commands))
+
+
+@native
+def stream_run(stream_at: int, inputs: Any, in_stride: int, outputs: Any, out_stride: int, frames: int, real: Any) -> None:
+    """Play ``frames`` frames.
+
+    Parameters
+    ----------
+    stream_at : int
+        Address of a STREAM record.
+    inputs, outputs : uint64 arrays
+        Address of the first sample of each channel.
+    in_stride, out_stride : int
+        Samples from one frame to the next: 1 for planar sound, the channel count for interleaved.
+    frames : int
+        Any number.
+    real : numpy dtype
+        float32 or float64.
+    """
+    stream = carray(pointer(stream_at, STREAM), (1,))[0]
+    scratch = carray(pointer(np.uintp(stream.clock) + np.uintp(16), EVENT), (1,))
+    context = carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0]
+    done = 0
+    while done < frames:
+        until = _until_next_command(stream, scratch)
+        chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
+        now = min(frames - done, until, chain.max_frames)
+        context.position = stream.position
+        _play(stream, inputs, in_stride, outputs, out_stride, done, now, real, scratch)
+        if stream.old != 0 and stream.fade_left == 0:
+            _tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
+            stream.old = 0
+        done += now
+        stream.position += now

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""A chain in time: its position, its queue of commands, and the events that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rtcore.chain.records import COMMAND, EVENT, STREAM, Command, Event
+from rtcore.chain.runner import stream_run
+from rtcore.chain.table import Table
+from rtcore.errors import StreamError
+from rtcore.kernels.context import ABI_VERSION, CONTEXT
+from rtcore.kernels.jit import native
+from rtcore.kernels.rt import flush_denormals, restore_float_mode
+from rtcore.rings import Ring
+
+_QUEUE = 4096
+
+
+@native
+def render(stream: int, inputs: Any, outputs: Any, frames: int, real: Any) -> None:
+    """Play planar sound on the caller's thread, with subnormals flushed meanwhile."""
+    mode = flush_denormals()
+    stream_run(stream, inputs, 1, outputs, 1, frames, real)
+    restore_float_mode(mode)
+
+
+def channel_addresses(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Give the address of each row of a C-contiguous (channels, frames) array."""
+    return (x.ctypes.data + np.arange(x.shape[0], dtype=np.uint64) * np.uint64(x.strides[0])).astype(np.uint64)
+
+
+class Stream:
+    """Plays a table; takes commands from one control thread at a time.
+
+    Parameters
+    ----------
+    table : Table
+        The chain to begin with.
+    """
+
+    def __init__(self, table: Table) -> None:
+        spec = table.graph.spec
+        self.table = table
+        self.real = spec.dtype
+        self._commands = Ring(COMMAND, _QUEUE)
+        self._events = Ring(EVENT, _QUEUE)
+        self._context = np.zeros(1, CONTEXT)
+        self._context["abi_version"] = ABI_VERSION
+        self._context["sample_rate"] = spec.sample_rate
+        self._clock = np.zeros(16 + EVENT.itemsize, np.uint8)
+        self.record = np.zeros(1, STREAM)
+        self.record["chain"] = table.address
+        self.record["context"] = self._context.ctypes.data
+        self.record["commands"] = self._commands.address
+        self.record["events"] = self._events.address
+        self.record["clock"] = self._clock.ctypes.data
+        self._serial = 0
+        self._pending: dict[int, dict[str, Any]] = {}  # what each command says, for the log
+        self._kept: dict[int, Any] = {table.address: table}  # memory that compiled code may use
+        self.on_event: Callable[[dict[str, Any]], None] | None = None
+
+    @property
+    def address(self) -> np.uint64:
+        """Where compiled code finds the stream."""
+        return np.uint64(self.record.ctypes.data)
+
+    @property
+    def position(self) -> int:
+        """Frames played since the stream began."""
+        return int(self.record["position"][0])
+
+    @property
+    def input_faults(self) -> int:
+        """NaN or Inf samples that were replaced by silence at the door."""
+        return int(self.record["input_faults"][0])
+
+    def measure(self, *, on: bool = True) -> None:
+        """Time every step from now on, into its node's histogram."""
+        self.record["timed"] = int(on)
+
+    def run(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> None:
+        """Play ``x`` into ``y``, both C-contiguous (channels, frames) of the stream's type."""
+        render(self.address, channel_addresses(x), channel_addresses(y), x.shape[1], self.real)
+        self.poll()
+
+    def send(  # noqa: PLR0913 - the record's fields
+        self,
+        kind: Command,
+        target: int = 0,
+        argument: int = 0,
+        value: float = 0.0,
+        *,
+        at_frame: int = -1,
+        say: dict[str, Any] | None = None,
+    ) -> int:
+        """Queue a command; give its serial number.
+
+        Parameters
+        ----------
+        kind : Command
+            What is to be done.
+        target, argument, value
+            See :class:`~rtcore.chain.records.Command`.
+        at_frame : int
+            Position at which it takes effect; -1 for the next frame that is played.
+        say : dict, optional
+            What the session log says about it.
+
+        Raises
+        ------
+        StreamError
+            Where thousands of commands wait and nothing plays.
+        """
+        self.poll()
+        self._serial += 1
+        command = np.zeros(1, COMMAND)
+        command[0] = (at_frame, int(kind), target, argument, value, self._serial)
+        if self._commands.put(command) == 0:
+            msg = f"{_QUEUE} changes wait and none is taken; let the stream play before changing more"
+            raise StreamError(msg)
+        self._pending[self._serial] = say or {}
+        return self._serial
+
+    def keep(self, address: int, owner: Any) -> None:
+        """Hold on to memory until the stream says that it is done with it."""
+        self._kept[address] = owner
+
+    def poll(self) -> list[dict[str, Any]]:
+        """Take the events that have come back, free what is retired, and describe them."""
+        told = []
+        for event in self._events.take():
+            kind, serial = int(event["kind"]), int(event["serial"])
+            if kind == Event.RETIRED:
+                self._kept.pop(int(event["target"]), None)
+                continue
+            if kind == Event.APPLIED:
+                said = self._pending.pop(serial, {})
+                if not said:
+                    continue
+                told.append({"frame": int(event["frame"]), **said})
+            elif kind == Event.FAULT:
+                path = self.table.placed[int(event["target"])].path
+                what = f"status {int(event['argument'])}" if event["argument"] else "NaN or Inf"
+                told.append({"frame": int(event["frame"]), "event": "fault", "plugin": path, "what": what})
+        if self.on_event is not None:
+            for line in told:
+                self.on_event(line)
+        return told

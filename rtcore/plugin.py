@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""Plugins: declared parameters, a state layout, and a compiled ``process`` function.
+
+The verbs are the same everywhere (``prepare``, ``process``, ``update``, ``reset``) and so are the
+facts (``latency_frames``, ``lookahead_frames``, ``tail_frames``, ``placement``).  A plugin object
+holds settings only; the memory it runs in belongs to the chain, so one object can stand in many
+chains.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from rtcore.errors import ParameterError, PluginError, did_you_mean
+from rtcore.kernels import Kernel
+from rtcore.parameters import Param, Setting
+
+__all__ = ["Param", "Plugin", "Prepared", "Setting", "Spec"]
+
+_BUFFER = re.compile(r"^(real|[iuf][1248])\[(:(?:, ?:)*)\]$")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The stream that a plugin is prepared for.
+
+    Parameters
+    ----------
+    sample_rate : float
+        In Hz.
+    channels : int
+        Channels that come in.
+    max_frames : int
+        No block is longer.
+    dtype : numpy dtype
+        float32 or float64, the stream's real type.
+    listeners : Path, optional
+        File in which a listener named by id is looked up.
+    """
+
+    sample_rate: float
+    channels: int
+    max_frames: int
+    dtype: np.dtype[Any]
+    listeners: Path | None = None
+
+    def frames(self, seconds: float) -> int:
+        """Round a time to frames of this stream."""
+        return round(seconds * self.sample_rate)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What ``prepare`` answers: the facts, and the memory that the kernel starts from.
+
+    Parameters
+    ----------
+    latency_frames : int
+        How late the output is.
+    lookahead_frames : int
+        How far into the future of its own time-aligned input an output sample depends.
+    tail_frames : int
+        How many frames the output goes on after the input has ended.
+    channels_out : int, optional
+        As many as come in by default.
+    state : mapping
+        Initial values of the scalars declared in ``Plugin.state``; zero where absent.
+    buffers : mapping
+        Initial arrays for the buffers declared in ``Plugin.buffers``; all must be given.
+    """
+
+    latency_frames: int = 0
+    lookahead_frames: int = 0
+    tail_frames: int = 0
+    channels_out: int | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+    buffers: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Plugin:
+    """Base of all processors.
+
+    Parameters
+    ----------
+    **settings
+        Values of the declared parameters and settings.
+
+    Raises
+    ------
+    ParameterError
+        Where one is unknown, of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> class Invert(Plugin):
+    ...     '''Turn the wave upside down.'''
+    ...     id = "invert"
+    ...     @kernel
+    ...     def process(x, y):
+    ...         for c in range(x.shape[0]):
+    ...             for i in range(x.shape[1]):
+    ...                 y[c, i] = -x[c, i]
+    """
+
+    #: The name in chain files and on the command line.
+    id: ClassVar[str]
+    #: Scalars kept between blocks: name to NumPy type name, or "real" for the stream's own type.
+    state: ClassVar[Mapping[str, str]] = {}
+    #: Arrays kept between blocks: name to a type such as ``"real[:, :]"`` or ``"i8[:]"``.
+    buffers: ClassVar[Mapping[str, str]] = {}
+    #: ``process`` is then always called with exactly this many frames.
+    hop_frames: ClassVar[int | None] = None
+    #: False for a kernel that reads deadlines or time stamps.
+    deterministic: ClassVar[bool] = True
+    #: Where it runs.
+    placement: ClassVar[Literal["inline", "worker"]] = "inline"
+    process: ClassVar[Any]
+    params: ClassVar[dict[str, Param]] = {}
+    settings: ClassVar[dict[str, Setting]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Collect the declarations of a plugin and check that they fit together."""
+        super().__init_subclass__(**kwargs)
+        merged = {k: v for base in reversed(cls.__mro__) for k, v in vars(base).items()}
+        cls.params = {k: v for k, v in merged.items() if isinstance(v, Param)}
+        cls.settings = {k: v for k, v in merged.items() if isinstance(v, Setting)}
+        if not isinstance(merged.get("process"), Kernel):
+            return  # an abstract base
+        if not isinstance(getattr(cls, "id", None), str):
+            msg = f"plugin class {cls.__module__}.{cls.__qualname__} has no id; give it one, such as id = 'mygain'"
+            raise PluginError(msg)
+        for name, kind in cls.buffers.items():
+            if not _BUFFER.match(kind):
+                msg = f"plugin '{cls.id}': buffer {name} has the type {kind!r}; write it like 'real[:, :]' or 'i8[:]'"
+                raise PluginError(msg)
+
+    def __init__(self, **settings: Any) -> None:
+        known = {**self.params, **self.settings}
+        for key in settings:
+            if key not in known:
+                listed = ", ".join(known) or "none"
+                raise ParameterError(key, f"no such parameter of '{self.id}'{did_you_mean(key, known)}; it has: {listed}")
+        self._values = {
+            key: declared.check(key, settings.get(key, declared.default)) for key, declared in known.items()
+        }
+
+    def __repr__(self) -> str:
+        """Show the class and what differs from the defaults."""
+        known: dict[str, Any] = {**self.params, **self.settings}
+        changed = [f"{k}={v!r}" for k, v in self._values.items() if v is not known[k].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of all parameters and settings, by name."""
+        return dict(self._values)
+
+    def prepare(self, spec: Spec) -> Prepared:
+        """Say how the plugin runs in a stream; on the control thread, may allocate.
+
+        Parameters
+        ----------
+        spec : Spec
+            The stream.
+
+        Returns
+        -------
+        Prepared
+            Facts and initial memory.
+        """
+        del spec
+        return Prepared()
+
+    def update(self, **settings: Any) -> Plugin:
+        """Give a copy of this plugin with other values.
+
+        To change a plugin that is playing use :meth:`rtcore.Chain.update` or
+        :meth:`rtcore.Engine.update`.
+
+        Raises
+        ------
+        ParameterError
+            As when a plugin is made.
+        """
+        return type(self)(**{**self._values, **settings})
+
+    def copy(self) -> Plugin:
+        """Give an independent copy."""
+        twin = copy.copy(self)
+        twin._values = dict(self._values)  # noqa: SLF001 - our own class
+        return twin
+
+    @classmethod
+    def buffer_types(cls) -> dict[str, tuple[str, int]]:
+        """Give each buffer's element type and number of dimensions."""
+        found = {}
+        for name, kind in cls.buffers.items():
+            match = _BUFFER.match(kind)
+            if match:
+                found[name] = (match.group(1), match.group(2).count(":"))
+        return found
