@@ -387,10 +387,12 @@ def _by_name(wanted: str, kind: Kind, known: list[Device], able: list[Device]) -
     for device in known:
         if word in device.full_name.casefold():
             raise DeviceError(_cannot(device, kind))
-    by_name = {d.name.casefold(): d.name for d in able}
+    hint = did_you_mean(word, [d.name.casefold() for d in able])
+    for device in able:  # show it as the device spells it
+        hint = hint.replace(f"'{device.name.casefold()}'", f"'{device.name}'")
     raise DeviceError(
-        f"device '{wanted}': no {kind} device has this in its name"
-        f"{did_you_mean(wanted, by_name)}; `rtcore devices` lists them"
+        f"device '{wanted}': no {kind} device has this in its name{hint}; `rtcore devices` lists "
+        "them"
     )
 
 

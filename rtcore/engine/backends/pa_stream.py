@@ -181,7 +181,7 @@ class NativePortAudioStream:
         The compiled callback knows whether it returned something else than 0; if not, the
         device was lost, and the stream must be abandoned, not closed.
         """
-        return self._abandoned or (self._started and not self.active)
+        return self._abandoned or (not self.closed and self._started and not self.active)
 
     @property
     def cpu_load(self) -> float:
