@@ -78,26 +78,6 @@ def call_address_of_buffer(typing_context: Any, fn: Any, handle: Any, frames: An
 
 
 @intrinsic
-def call_cycle_times(typing_context: Any, fn: Any, client: Any, out: Any) -> Any:
-    """Call ``int jack_get_cycle_times(client, uint32*, uint64*, uint64*, float*)``.
-
-    The four results are written to four 8-byte words at ``out``.
-    """
-    del typing_context, fn, client, out
-
-    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        void_p = _I8.as_pointer()
-        callee = builder.inttoptr(args[0], ir.FunctionType(_I32, [void_p] * 5).as_pointer())
-        words = [
-            builder.inttoptr(builder.add(args[2], ir.Constant(_I64, 8 * k)), void_p)
-            for k in range(4)
-        ]
-        return builder.call(callee, [builder.inttoptr(args[1], void_p), *words])
-
-    return types.int32(types.uintp, types.uintp, types.uintp), codegen
-
-
-@intrinsic
 def load_acquire(typing_context: Any, address: Any) -> Any:
     """Read a shared word; later reads stay after it."""
     del typing_context, address

@@ -14,6 +14,7 @@ import contextlib
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ _watcher: JackClient | None = None
 _before_leaving: list[Callable[[], object]] = []
 
 LEAVE_S = 2.0
+SETTLE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ def _leave() -> None:
     for close in _before_leaving:
         with contextlib.suppress(Exception):
             close()
+    if _watcher is not None and not is_wounded():
+        time.sleep(SETTLE_S)  # a server that dies together with us is only known to be dead a little later
     with contextlib.suppress(Exception):  # OutOfTime, or no new thread may be had this late
         if not is_wounded():
             bounded(portaudio()._exit_handler, LEAVE_S)  # noqa: SLF001 - the private door

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: MIT
+"""The engine: a chain, a backend, and the state machine that keeps them together."""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from rtcore.chain import Chain
+from rtcore.engine.backends.base import Backend
+from rtcore.engine.feed import Recorder, Sink
+from rtcore.engine.log import SessionLog
+from rtcore.engine.native import NativeEngine
+from rtcore.engine.privileges import LiveMode
+from rtcore.engine.safety import FADE_IN_S, PANIC_S, HowlWatch, Safety
+from rtcore.engine.stats import read_stats
+from rtcore.errors import DeviceError, RtcoreError, StreamError
+
+_POLL_S = 0.02
+_TAP_AHEAD_S = 10.0
+_BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_HOWL_DB = -20.0
+
+
+class State(enum.Enum):
+    """Where an engine is in its life."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    RUNNING = "running"
+    REOPENING = "reopening"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+_ENDED = (State.STOPPED, State.FAILED)
+
+
+class Engine:
+    """Plays a chain through a backend.
+
+    Parameters
+    ----------
+    chain : Chain
+        Prepared for the backend's sample rate; float32 for a device.
+    backend : Backend
+        :class:`~rtcore.engine.TimerBackend`, ``FileBackend``, ``JackBackend`` or
+        ``PortAudioBackend``.
+    safety : Safety, optional
+        The last stage before the ears; on by default where the backend is live.
+    output, recorded_input : path or Sink, optional
+        What goes out, and what came in, is written there as well.
+    log : path, optional
+        Session log: every change at its frame, for ``rtcore process --replay``.
+    on_message : function, optional
+        Called from the control thread with sentences for the user.
+    reopen_for_s : float
+        How long a lost device is waited for.
+
+    Raises
+    ------
+    StreamError
+        Where another engine plays this chain.
+    DeviceError
+        Where the chain's type does not suit the backend.
+
+    Examples
+    --------
+    >>> with Engine(chain, TimerBackend("speech.wav"), output="out.wav") as engine:
+    ...     engine.wait()
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword-only options
+        self,
+        chain: Chain,
+        backend: Backend,
+        *,
+        safety: Safety | None = None,
+        output: str | Path | Sink | None = None,
+        recorded_input: str | Path | Sink | None = None,
+        log: str | Path | None = None,
+        on_message: Callable[[str], None] | None = None,
+        reopen_for_s: float = 3600.0,
+    ) -> None:
+        if backend.live and chain.spec.dtype.itemsize != 4:  # noqa: PLR2004 - bytes of a float32
+            msg = f"backend {backend.name}: devices play float32, the chain is {chain.spec.dtype}; set dtype = 'float32'"
+            raise DeviceError(msg)
+        self.chain = chain
+        self.backend = backend
+        self.safety = safety if safety is not None else Safety(enabled=backend.live)
+        self.stop_reason = ""
+        self.reopened = 0
+        self._native = NativeEngine(chain, self.safety, paced=backend.paced)
+        self._message = on_message or (lambda _text: None)
+        self._reopen_for_s = reopen_for_s
+        self._state = State.IDLE
+        self._changed = threading.Condition()
+        self._quit = threading.Event()
+        self._control: threading.Thread | None = None
+        self._volume = float(self._native.safety["volume_target"][0])
+        self._howl = HowlWatch()
+        self._recordings: list[tuple[str, str | Path | Sink]] = [
+            (tap, target) for tap, target in (("tap_out", output), ("tap_in", recorded_input)) if target is not None
+        ]
+        self._recorders: list[Recorder] = []
+        self._writers: list[Any] = []
+        self._log = SessionLog(log, chain) if log is not None else None
+        self._live = LiveMode(memory=backend.live, awake=backend.live)
+        self.error: RtcoreError | None = None
+
+    # --- life ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """``idle``, ``starting``, ``running``, ``reopening``, ``failed`` or ``stopped``."""
+        return self._state.value
+
+    @property
+    def notes(self) -> list[str]:
+        """What the system did not grant, one line each."""
+        return [str(note) for note in self._live.notes]
+
+    def _go(self, state: State, reason: str = "") -> None:
+        with self._changed:
+            self._state = state
+            if reason:
+                self.stop_reason = reason
+            self._changed.notify_all()
+
+    def start(self) -> Self:
+        """Open the device and let the sound begin.
+
+        Raises
+        ------
+        RtcoreError
+            Where that fails; the engine is then ``failed`` and everything is closed again.
+        """
+        if self._state is not State.IDLE:
+            msg = f"the engine is {self.state}; make a new one to play again"
+            raise StreamError(msg)
+        if self.chain._owner is not None:  # noqa: SLF001 - the two belong together
+            msg = "another engine plays this chain; build a second chain from the same elements"
+            raise StreamError(msg)
+        self.chain._owner = self  # noqa: SLF001 - the two belong together
+        self._go(State.STARTING)
+        try:
+            self._begin()
+        except BaseException as error:
+            self._close_all(keep_files=False)
+            self._go(State.FAILED, str(error))
+            raise
+        self._control = threading.Thread(target=self._watch, name="rtcore-control", daemon=True)
+        self._control.start()
+        return self
+
+    def _begin(self) -> None:
+        self.chain.stream.measure()
+        if self._log is not None:
+            self._log.open()
+        self.chain.stream.on_event = self._on_event
+        ahead = max(int(_TAP_AHEAD_S * self.chain.sample_rate), 4096)
+        for tap, target in self._recordings:
+            ring = self._native.tap(tap, ahead)
+            self._recorders.append(Recorder(ring, self._sink(tap, target)))
+        self.backend.open(self._native)
+        self._native.begin_session()
+        for recorder in self._recorders:
+            recorder.start()
+        self._live.__enter__()
+        self.backend.start()
+        self._go(State.RUNNING)
+
+    def _sink(self, tap: str, target: str | Path | Sink) -> Sink:
+        if not isinstance(target, (str, Path)):
+            return target
+        from rtcore import audiofile
+
+        channels = self.chain.channels_in if tap == "tap_in" else self.chain.channels_out
+        writer = audiofile.Writer(target, int(self.chain.sample_rate), channels)
+        self._writers.append(writer)
+        writer.__enter__()
+        return writer
+
+    def stop(self, reason: str = "stopped by the user") -> None:
+        """End the sound, close the device and finish the recordings. May be called twice."""
+        self._quit.set()
+        if self._control is not None and self._control is not threading.current_thread():
+            self._control.join()
+        if self._state not in _ENDED:
+            self._finish(State.STOPPED, reason)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the engine ends by itself.
+
+        Returns
+        -------
+        bool
+            False when the time ran out first.
+
+        Raises
+        ------
+        RtcoreError
+            Where it failed.
+        """
+        with self._changed:
+            ended = self._changed.wait_for(lambda: self._state in _ENDED, timeout)
+        if self.error is not None:
+            raise self.error
+        return ended
+
+    def __enter__(self) -> Self:
+        """Start, unless that was done."""
+        return self.start() if self._state is State.IDLE else self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def _watch(self) -> None:
+        """Run the control thread: events, losses, howling, the end."""
+        while not self._quit.wait(_POLL_S):
+            try:
+                if self._look():
+                    return
+            except RtcoreError as error:
+                self.error = error
+                self._finish(State.FAILED, str(error))
+                return
+
+    def _look(self) -> bool:
+        """Look once; say whether the engine has ended."""
+        self.chain.stream.poll()
+        for recorder in self._recorders:
+            if recorder.error is not None:
+                raise _as_rtcore_error(recorder.error)
+        reason = self.backend.lost()
+        if reason is not None:
+            self._reopen(reason)
+            return self._state in _ENDED
+        if self.backend.finished():
+            self._finish(State.STOPPED, "the input has ended")
+            return True
+        if self.backend.live and self.safety.enabled:
+            self._watch_for_howling()
+        return False
+
+    # --- losing a device ----------------------------------------------------------------------
+
+    def _reopen(self, reason: str) -> None:
+        if not self.backend.live:
+            raise DeviceError(reason)
+        self._go(State.REOPENING, reason)
+        self._message(f"{reason}; waiting for it to come back")
+        self.backend.close()
+        self._native.safety["volume"] = 0.0  # fade in again
+        give_up = time.monotonic() + self._reopen_for_s
+        tries = 0
+        while not self._quit.wait(_BACK_OFF_S[min(tries, len(_BACK_OFF_S) - 1)]):
+            tries += 1
+            try:
+                self.backend.renew()
+                self.backend.open(self._native)
+                self._native.begin_session()
+                self.backend.start()
+            except DeviceError as error:
+                self.backend.close()
+                if time.monotonic() > give_up:
+                    msg = f"{reason}, and did not come back within {self._reopen_for_s:g} s ({error})"
+                    raise DeviceError(msg) from error
+                continue
+            self.reopened += 1
+            self._go(State.RUNNING)
+            self._message(f"the device is back after {tries} {'try' if tries == 1 else 'tries'}; playing on")
+            return
+
+    def _finish(self, state: State, reason: str) -> None:
+        self._close_all(keep_files=state is State.STOPPED)
+        self._go(state, reason)
+
+    def _close_all(self, *, keep_files: bool) -> None:
+        self.backend.close()
+        self._live_exit()
+        for recorder in self._recorders:
+            recorder.stop()
+        failed = next((r.error for r in self._recorders if r.error is not None), None)
+        for writer in self._writers:
+            if keep_files and failed is None:
+                writer.__exit__(None, None, None)
+            else:
+                cause = failed or DeviceError("the engine failed")
+                writer.__exit__(type(cause), cause, None)
+        self._writers.clear()
+        self.chain.stream.poll()
+        if self._log is not None:
+            self._log.close()
+        self.chain.stream.on_event = None
+        self.chain._owner = None  # noqa: SLF001 - the two belong together
+        if failed is not None and keep_files:
+            self.error = _as_rtcore_error(failed)
+
+    def _live_exit(self) -> None:
+        if self._state in (State.RUNNING, State.REOPENING):
+            self._live.__exit__(None, None, None)
+
+    # --- while it plays -----------------------------------------------------------------------
+
+    def update(self, which: int | str, *, at_frame: int = -1, **settings: Any) -> None:
+        """Change a plugin's parameters; see :meth:`rtcore.Chain.update`."""
+        self.chain.update(which, at_frame=at_frame, **settings)
+
+    def swap(self, chain: Chain, *, at_frame: int = -1) -> None:
+        """Cross-fade to another chain; see :meth:`rtcore.Chain.swap`."""
+        self.chain.swap(chain, at_frame=at_frame)
+
+    def panic(self, *, on: bool = True) -> None:
+        """Be silent within 5 ms; ``on=False`` lets the sound fade in again over a second."""
+        if not self.safety.enabled:
+            msg = "the safety stage is off (--unsafe, or a backend without a listener), so there is no panic key"
+            raise StreamError(msg)
+        self._native.set_volume(0.0 if on else self._volume, PANIC_S if on else FADE_IN_S)
+
+    def set_volume_db(self, volume_db: float) -> None:
+        """Turn the volume of the last stage, 0 dB at most, over a second for full scale."""
+        self._volume = float(10.0 ** (min(volume_db, 0.0) / 20.0))
+        self._native.set_volume(self._volume, FADE_IN_S)
+
+    def _watch_for_howling(self) -> None:
+        frames, limited = int(self._native.stats["frames"][0]), int(self._native.safety["limited_frames"][0])
+        if self._howl.howls(frames, limited, self.chain.sample_rate):
+            self._howl = HowlWatch()
+            volume_db = self.stats()["volume_db"] + _HOWL_DB
+            self.set_volume_db(volume_db)
+            self._message(f"howling: turned down to {volume_db:.0f} dB; move the microphone away from the loudspeaker")
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if self._log is not None:
+            self._log.write(event)
+        if event["event"] == "fault":
+            self._message(f"{event['plugin']} gave {event['what']} at frame {event['frame']} and is muted")
+
+    def stats(self) -> dict[str, Any]:
+        """Give everything that was counted, as JSON-able numbers."""
+        return {
+            "state": self.state,
+            "stop_reason": self.stop_reason,
+            "backend": self.backend.name,
+            "sample_rate": self.chain.sample_rate,
+            "reopened": self.reopened,
+            "device_xruns": self.backend.xruns(),
+            "latency": {
+                "chain_frames": self.chain.latency_frames,
+                "chain_ms": round(1e3 * self.chain.latency_s, 3),
+                "device_frames": self.backend.latency_frames(),
+            },
+            **read_stats(self._native),
+        }
+
+
+def _as_rtcore_error(error: BaseException) -> RtcoreError:
+    if isinstance(error, RtcoreError):
+        return error
+    return DeviceError(f"{type(error).__name__}: {error}")
