@@ -158,6 +158,10 @@ class Node:
         step["mute_frames"] = max(1, self.spec.frames(_MUTE_S))
         step["histogram"] = self.histogram.address
 
+    def buffer(self, name: str) -> np.ndarray[Any, Any]:
+        """Give one of the plugin's buffers as it is now: a view, which compiled code may change."""
+        return self.arena[f"buffer {name}"]
+
     @property
     def subnormals(self) -> int:
         """Count subnormal numbers in the buffers of the stream's real type and in real scalars."""

@@ -173,18 +173,48 @@ def _run_steps(stream: Any, chain: Any, frames: int, real: Any, scratch: Any) ->
 
 
 @native
+def _take(source: Any, target: Any, stride: int, exponent: Any, sign: Any) -> Any:
+    """Copy samples as bits, subnormal ones as zeros; give the largest exponent.
+
+    A kernel that only copies would hand a subnormal number on, and keep it in its state: the
+    flags that flush subnormals act on arithmetic alone.  So none comes past this door.
+    """
+    worst = exponent ^ exponent
+    if stride == 1:
+        for i in range(target.size):
+            scale = source[i] & exponent
+            target[i] = source[i] if scale != 0 else source[i] & sign
+            worst = max(worst, scale)
+    else:
+        for i in range(target.size):
+            scale = source[i * stride] & exponent
+            target[i] = source[i * stride] if scale != 0 else source[i * stride] & sign
+            worst = max(worst, scale)
+    return worst
+
+
+@native
+def _take_channel(source: int, target: int, stride: int, frames: int, real: Any) -> bool:
+    """Copy one channel to a planar buffer; say whether all of it is finite."""
+    span = (frames - 1) * stride + 1
+    if size_of(real) == 4:  # noqa: PLR2004 - bytes of a float32
+        exponent = np.int32(0x7F800000)
+        words = carray(pointer(source, np.int32), (span,))
+        return _take(words, carray(pointer(target, np.int32), (frames,)), stride, exponent, np.int32(-0x80000000)) < exponent
+    wide = np.int64(0x7FF0000000000000)
+    longs = carray(pointer(source, np.int64), (span,))
+    return _take(longs, carray(pointer(target, np.int64), (frames,)), stride, wide, np.int64(-0x8000000000000000)) < wide
+
+
+@native
 def _load(stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames: int, real: Any) -> None:
     """Copy the input into the chain's own planar buffer; replace NaN and Inf by silence."""
-    target = carray(pointer(np.uintp(chain.input), real), (chain.channels_in, frames))
+    good = True
     for c in range(chain.channels_in):
-        source = carray(pointer(np.uintp(inputs[c]), real), ((offset + frames) * stride,))
-        if stride == 1:
-            for i in range(frames):
-                target[c, i] = source[offset + i]
-        else:
-            for i in range(frames):
-                target[c, i] = source[(offset + i) * stride]
-    if first_bad(np.uintp(chain.input), chain.channels_in, frames, real) < frames:
+        source = np.uintp(inputs[c]) + np.uintp(offset * stride * size_of(real))
+        target = np.uintp(chain.input) + np.uintp(c * frames * size_of(real))
+        good = _take_channel(source, target, stride, frames, real) and good
+    if not good:
         stream.input_faults += _silence_bad(np.uintp(chain.input), chain.channels_in * frames, real)
 
 
