@@ -123,7 +123,7 @@ def all_plugins() -> list[PluginInfo]:
             found.append(info)
         else:
             what = (
-                f"the id '{info.id}' is taken by {first[info.id].file}, which is searched earlier"
+                f"the id '{info.id}' is taken by {first[info.id].file}, searched earlier"
             )
             found.append(replace(info, error=f"{info.file}: {what}; rename one"))
         if not info.error:
@@ -135,7 +135,7 @@ def _from_files() -> Iterator[PluginInfo]:
     for source in _sources():
         if source.hidden_by is not None:
             what = (
-                f"is hidden by {source.hidden_by}, which has the same name and is searched earlier"
+                f"is hidden by {source.hidden_by}, of the same name, searched earlier"
             )
             yield _unusable(source, f"{source.file}: {what}; rename one")
             continue
