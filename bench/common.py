@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""What the benchmarks share: fair timing, a table for people, JSON with the machine's data."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_PACKAGES = ("rtcore", "numpy", "scipy", "numba", "llvmlite", "pedalboard", "pyclarity")
+
+
+def arguments(doc: str | None, repeats: int) -> argparse.Namespace:
+    """Read the command line that all benchmarks have: ``--json FILE`` and ``--repeats N``."""
+    parser = argparse.ArgumentParser(description=(doc or "").strip().splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here as well")
+    parser.add_argument("--repeats", type=int, default=repeats, help="default: %(default)s")
+    return parser.parse_args()
+
+
+def machine() -> dict[str, Any]:
+    """Describe the computer and the software that the figures hold for."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": versions,
+    }
+
+
+def _processor() -> str:
+    """Give the processor's name, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def interleave(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Time functions in turns, so that a busy moment of the machine hits them all.
+
+    Parameters
+    ----------
+    functions : mapping
+        Name to a function without arguments. Each is called once beforehand.
+    repeats : int
+        Rounds.
+
+    Returns
+    -------
+    dict of str to float
+        Median seconds of each.
+    """
+    for function in functions.values():
+        function()
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def table(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """Print rows that have the same keys; floats get three digits."""
+    shown = Table(title=title, title_justify="left")
+    for key in rows[0]:
+        shown.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")
+    for row in rows:
+        shown.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+    Console().print(shown)
+
+
+def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
+    """Write figures together with the machine's data; nothing where no file was asked for."""
+    if path is not None:
+        path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
