@@ -68,7 +68,7 @@ class NALR(Plugin):
         return Prepared(**facts, buffers=fir_buffers(taps, spec.channels, spec.max_frames))
 
     def _listener(self, spec: Spec) -> Listener:
-        """Look up who listens; an error always names the setting, and the file where there is one."""
+        """Look up who listens; an error names the setting, and the file where there is one."""
         try:
             return resolve_listener(self.audiogram, listeners=spec.listeners)
         except ConfigError as error:
