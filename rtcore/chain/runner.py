@@ -99,62 +99,72 @@ def _fade_to_silence(step: Any, y: Any, last: Any, start: int, frames: int) -> N
 
 
 @native
-def _run_step(stream: Any, step: Any, index: int, frames: int, real: Any, scratch: Any, fade_scratch: int) -> None:
-    x = np.uintp(step.x) + np.uintp(step.x_channel * frames * size_of(real))
-    y = np.uintp(step.y) + np.uintp(step.y_channel * frames * size_of(real))
+def _play_step(stream: Any, step: Any, index: int, x: int, y: int, frames: int, real: Any, scratch: Any) -> None:
+    """Call a step's processor; where it fails, mute it with a fade, and say so if ``index >= 0``."""
     out = carray(pointer(y, real), (step.channels_out, frames))
     last = carray(pointer(np.uintp(step.last), real), (step.channels_out,))
-    if step.muted == 0:
-        status = call_process(np.uintp(step.fn), np.uintp(step.state), np.uintp(stream.context), x, y, np.int32(frames))
-        bad = 0 if status != 0 else first_bad(y, step.channels_out, frames, real)
-        if bad < frames:
-            step.muted = 1
-            step.faults += 1
-            step.mute_left = step.mute_frames
-            if bad > 0:
-                for c in range(step.channels_out):
-                    last[c] = out[c, bad - 1]
-            _fade_to_silence(step, out, last, bad, frames)
-            _tell(stream, _FAULT, index, np.int64(status), step.faults, scratch)
-        else:
-            for c in range(step.channels_out):
-                last[c] = out[c, frames - 1]
-    else:
+    if step.muted != 0:
         _fade_to_silence(step, out, last, 0, frames)
-    if step.old != 0:
-        _fade_from_old(stream, step, out, x, frames, real, scratch, fade_scratch)
+        return
+    status = call_process(np.uintp(step.fn), np.uintp(step.state), np.uintp(stream.context), x, y, np.int32(frames))
+    bad = 0 if status != 0 else first_bad(y, step.channels_out, frames, real)
+    if bad == frames:
+        for c in range(step.channels_out):
+            last[c] = out[c, frames - 1]
+        return
+    step.muted = 1
+    step.faults += 1
+    step.mute_left = step.mute_frames
+    if bad > 0:
+        for c in range(step.channels_out):
+            last[c] = out[c, bad - 1]
+    _fade_to_silence(step, out, last, bad, frames)
+    if index >= 0:
+        _tell(stream, _FAULT, index, np.int64(status), step.serial, scratch)
 
 
 @native
-def _fade_from_old(
-    stream: Any, step: Any, out: Any, x: int, frames: int, real: Any, scratch: Any, fade_scratch: int
-) -> None:
-    """Play the step that is being replaced as well, and mix the two."""
-    old = carray(pointer(np.uintp(step.old), STEP), (1,))[0]
-    before = carray(pointer(fade_scratch, real), (step.channels_out, frames))
-    good = old.muted == 0
-    if good:
-        status = call_process(
-            np.uintp(old.fn), np.uintp(old.state), np.uintp(stream.context), x, fade_scratch, np.int32(frames)
-        )
-        good = status == 0 and first_bad(fade_scratch, step.channels_out, frames, real) == frames
-    _mix(out, before, good, step.fade_left, step.fade_frames)
-    step.fade_left = max(step.fade_left - frames, 0)
-    if step.fade_left == 0:
-        _tell(stream, _RETIRED, np.int64(step.old), 0, old.serial, scratch)
+def _run_step(stream: Any, step: Any, index: int, frames: int, real: Any, scratch: Any, fade_scratch: int) -> None:
+    x = np.uintp(step.x) + np.uintp(step.x_channel * frames * size_of(real))
+    y = np.uintp(step.y) + np.uintp(step.y_channel * frames * size_of(real))
+    _play_step(stream, step, index, x, y, frames, real, scratch)
+    if step.old != 0:  # play what is being replaced as well, and mix the two
+        old = carray(pointer(np.uintp(step.old), STEP), (1,))[0]
+        _play_step(stream, old, -1, x, fade_scratch, frames, real, scratch)
+        out = carray(pointer(y, real), (step.channels_out, frames))
+        _mix(out, carray(pointer(fade_scratch, real), (step.channels_out, frames)), step.fade_left, step.fade_frames)
+        step.fade_left = max(step.fade_left - frames, 0)
+        if step.fade_left == 0:
+            _retire_old(stream, step, scratch)
+
+
+@native
+def _retire_old(stream: Any, step: Any, scratch: Any) -> None:
+    """Let go of the step that this one replaced."""
+    if step.old != 0:
+        _tell(stream, _RETIRED, np.int64(step.old), 0, 0, scratch)
         step.old = 0
 
 
 @native
-def _mix(new: Any, old: Any, old_is_good: bool, left: int, total: int) -> None:  # noqa: FBT001 - compiled
+def _retire_chain(stream: Any, scratch: Any) -> None:
+    """Let go of the chain that was replaced, and of what its own steps were still replacing."""
+    if stream.old != 0:
+        chain = carray(pointer(np.uintp(stream.old), CHAIN), (1,))[0]
+        steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
+        for k in range(chain.step_count):
+            _retire_old(stream, steps[k], scratch)
+        _tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
+        stream.old = 0
+
+
+@native
+def _mix(new: Any, old: Any, left: int, total: int) -> None:
     """Cross-fade with equal gain, in place, ``left`` frames before its end."""
     for c in range(new.shape[0]):
         for i in range(new.shape[1]):
             share = max(left - 1 - i, 0) / total
-            mixed = new[c, i] * (1.0 - share)
-            if old_is_good:
-                mixed += old[c, i] * share
-            new[c, i] = mixed
+            new[c, i] = new[c, i] * (1.0 - share) + old[c, i] * share
 
 
 @native
@@ -231,7 +241,7 @@ def _play(stream: Any, inputs: Any, in_stride: int, outputs: Any, out_stride: in
         _run_steps(stream, old, frames, real, scratch)
         shift = np.uintp(old.output_channel * frames * size_of(real))
         before = carray(pointer(np.uintp(old.output) + shift, real), (chain.channels_out, frames))
-        _mix(result, before, True, stream.fade_left, stream.fade_frames)  # noqa: FBT003 - compiled
+        _mix(result, before, stream.fade_left, stream.fade_frames)
         stream.fade_left = max(stream.fade_left - frames, 0)
     for c in range(chain.channels_out):
         target = carray(pointer(np.uintp(outputs[c]), real), ((offset + frames) * out_stride,))
@@ -252,6 +262,19 @@ def reset_step(step: Any) -> None:
 
 
 @native
+def _reset(stream: Any, target: int, scratch: Any) -> None:
+    """Reset one step or, where ``target`` is -1, all; no cross-fade goes on with the sound of before."""
+    chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
+    steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
+    for k in range(chain.step_count):
+        if target in (-1, k):
+            _retire_old(stream, steps[k], scratch)
+            reset_step(steps[k])
+    if target == -1:
+        _retire_chain(stream, scratch)
+
+
+@native
 def _apply(stream: Any, command: Any, scratch: Any) -> None:
     chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
     steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
@@ -261,16 +284,13 @@ def _apply(stream: Any, command: Any, scratch: Any) -> None:
     elif kind == _SWAP_STEP:
         _swap_step(stream, steps, command, scratch)
     elif kind == _SWAP_CHAIN:
-        if stream.old != 0:  # a swap during a swap: the oldest chain goes at once
-            _tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
+        _retire_chain(stream, scratch)  # a swap during a swap: the oldest chain goes at once
         stream.old = stream.chain
         stream.chain = np.uintp(command.target)
         stream.fade_frames = np.int64(command.value)
         stream.fade_left = stream.fade_frames
     elif kind == _RESET:
-        for k in range(chain.step_count):
-            if command.target in (-1, k):
-                reset_step(steps[k])
+        _reset(stream, command.target, scratch)
     elif kind == _FLAGS:
         carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0].flags = command.target
     _tell(stream, _APPLIED, command.target, kind, command.serial, scratch)
@@ -280,8 +300,7 @@ def _apply(stream: Any, command: Any, scratch: Any) -> None:
 def _swap_step(stream: Any, steps: Any, command: Any, scratch: Any) -> None:
     """Put a new step in the old one's place; what it replaces goes on as a copy behind it."""
     step = steps[command.target]
-    if step.old != 0:
-        _tell(stream, _RETIRED, np.int64(step.old), 0, 0, scratch)
+    _retire_old(stream, step, scratch)
     new = carray(pointer(np.uintp(command.argument), STEP), (2,))  # the new step, and room for the old
     place = np.uintp(steps.ctypes.data) + np.uintp(command.target * _STEP_BYTES)
     spare = np.uintp(command.argument) + np.uintp(_STEP_BYTES)
@@ -293,6 +312,8 @@ def _swap_step(stream: Any, steps: Any, command: Any, scratch: Any) -> None:
     step.memory = new[0].memory
     step.memory_bytes = new[0].memory_bytes
     step.control_count = new[0].control_count
+    step.last = new[0].last
+    step.histogram = new[0].histogram
     step.serial = new[0].serial
     step.muted = 0
     step.mute_left = 0
@@ -340,10 +361,20 @@ def stream_run(stream_at: int, inputs: Any, in_stride: int, outputs: Any, out_st
         until = _until_next_command(stream, scratch)
         chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
         now = min(frames - done, until, chain.max_frames)
+        if stream.old != 0:
+            now = min(now, carray(pointer(np.uintp(stream.old), CHAIN), (1,))[0].max_frames)
         context.position = stream.position
         _play(stream, inputs, in_stride, outputs, out_stride, done, now, real, scratch)
-        if stream.old != 0 and stream.fade_left == 0:
-            _tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
-            stream.old = 0
+        if stream.fade_left == 0:
+            _retire_chain(stream, scratch)
         done += now
         stream.position += now
+
+
+@native
+def stream_reset(stream_at: int) -> None:
+    """Forget all sound between two blocks, on the thread that plays them."""
+    stream = carray(pointer(stream_at, STREAM), (1,))[0]
+    scratch = carray(pointer(np.uintp(stream.clock) + np.uintp(16), EVENT), (1,))
+    _until_next_command(stream, scratch)
+    _reset(stream, -1, scratch)

@@ -99,6 +99,8 @@ class KernelCache(_Cache):
         The Python function whose machine code is kept.
     sources : function, optional
         The author's function whose file and helpers the code depends on; `fn` by default.
+    files : bytes, optional
+        Digest of the files, where it was taken earlier; taken now by default.
     extra : bytes
         More that the code depends on (the state layout).
     check : callable, optional
@@ -110,12 +112,13 @@ class KernelCache(_Cache):
         fn: Callable[..., Any],
         *,
         sources: Callable[..., Any] | None = None,
+        files: bytes | None = None,
         extra: bytes = b"",
         check: Callable[[CompileResult], None] | None = None,
     ) -> None:
         self._fn = fn
         self._sources = sources or fn
-        self._files = digest_of_files(self._sources)
+        self._files = digest_of_files(self._sources) if files is None else files
         self._extra = extra
         self._check = check
         self.hits = 0

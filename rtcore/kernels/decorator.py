@@ -28,6 +28,7 @@ from rtcore.kernels.cache import KernelCache
 from rtcore.kernels.context import CONTEXT
 from rtcore.kernels.controls import ramp, value
 from rtcore.kernels.jit import FLAGS
+from rtcore.kernels.sources import digest_of_files
 from rtcore.kernels.verify import refuse_unfit
 
 REALS = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
@@ -88,6 +89,7 @@ class Kernel:
             msg = f"{where} captures {captured} from around it; use a parameter, a state field or a module constant"
             raise KernelError(msg)
         self._built: dict[Any, CFunc] = {}
+        self._files = digest_of_files(fn)  # now: the file may be edited before the first block
         self._body = njit(nogil=True, forceinline=True, **FLAGS)(fn)
 
     def address(
@@ -148,6 +150,7 @@ class Kernel:
         entry._cache = KernelCache(  # noqa: SLF001 - the one door Numba has for a cache of one's own
             scope[self._entry_name],
             sources=self.fn,
+            files=self._files,
             extra=source.encode() + repr(record.descr).encode(),
             check=lambda result: refuse_unfit(result, self.fn, argument_types),
         )

@@ -39,7 +39,7 @@ def digest_of_files(fn: Callable[..., Any]) -> bytes:
         A digest that changes when any of the files does.
     """
     digest = hashlib.sha256()
-    for path in sorted(_base_files() | _closure(fn)):
+    for path in sorted(_base_files() | source_files(fn)):
         digest.update(path.name.encode() + b"\0" + _content(path))
     return digest.digest()
 
@@ -65,8 +65,8 @@ def _read(path: Path, _mtime_ns: int, _size: int) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def _closure(fn: Callable[..., Any]) -> set[Path]:
-    """Collect the files of the function's module and of the modules it imports, transitively."""
+def source_files(fn: Callable[..., Any]) -> set[Path]:
+    """Collect the files of a function's module and of the modules it imports, transitively."""
     found: set[Path] = set()
     waiting = [sys.modules.get(fn.__module__), _file_module(fn)]
     while waiting:
@@ -111,7 +111,11 @@ def _source_file(module: ModuleType | None) -> Path | None:
 def _imports(path: Path, module: str, is_package: bool, _mtime_ns: int, _size: int) -> tuple[str, ...]:  # noqa: FBT001 - a cache key
     """Name the modules that a file imports, wherever the statement stands."""
     package = module if is_package else module.rpartition(".")[0]
-    return tuple(dict.fromkeys(_walk(ast.parse(path.read_bytes()), package)))
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:  # a file that is being edited; its content counts, its imports cannot
+        return ()
+    return tuple(dict.fromkeys(_walk(tree, package)))
 
 
 def _walk(tree: ast.AST, package: str) -> Iterator[str]:

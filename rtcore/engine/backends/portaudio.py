@@ -104,7 +104,7 @@ class PortAudioBackend(Backend):
     def close(self) -> None:
         """Stop and close, or abandon a lost stream: PortAudio cannot close one without hanging."""
         if self.stream is not None:
-            self.stream.close(lost=self.lost() is not None)
+            self.stream.close(lost=self.stream.finished and not self._engine.record["stop"][0])
         self.stream = None
 
     def renew(self) -> None:
