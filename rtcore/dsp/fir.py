@@ -85,7 +85,7 @@ def main_peak(taps: ArrayLike) -> int:
     heights = rows.max(axis=0)
     middle = (rows.shape[1] - 1) // 2
     symmetric = bool(np.array_equal(rows, rows[:, ::-1]))
-    if symmetric and heights[middle] == heights.max():
+    if symmetric and heights[middle] == heights.max() > 0.0:
         return middle
     return int(heights.argmax())
 
