@@ -231,8 +231,25 @@ SCALARS = (
     | st.dates()
 )
 KEYS = st.sampled_from(
-    "id plugin branch left right gains_db gain_db gains audiogram taps nfir channels sample_rate "
-    "dtype listeners max_frames block_frames".split()
+    [
+        "id",
+        "plugin",
+        "branch",
+        "left",
+        "right",
+        "gains_db",
+        "gain_db",
+        "gains",
+        "audiogram",
+        "taps",
+        "nfir",
+        "channels",
+        "sample_rate",
+        "dtype",
+        "listeners",
+        "max_frames",
+        "block_frames",
+    ]
 ) | st.text(max_size=5)
 VALUES = st.recursive(
     SCALARS,

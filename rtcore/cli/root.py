@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""The top of the command line: the table of commands, and what becomes of errors.
+
+Nothing heavy may be imported here: ``rtcore --help`` shows the table without loading a command.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from rtcore.errors import RtcoreError, did_you_mean
+
+#: Name to where the command lies and the line that ``rtcore --help`` shows.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("rtcore.cli.demo:demo", "Hear a hearing aid in real time; needs no sound card."),
+    "run": ("rtcore.cli.run:run", "Play live, from microphone to headphones."),
+    "process": ("rtcore.cli.process:process", "Play audio files through a chain."),
+    "devices": ("rtcore.cli.devices:devices", "List the sound devices."),
+    "calibrate": ("rtcore.cli.calibrate:calibrate", "Tie a device's full scale to sound pressure."),
+    "plugins": ("rtcore.cli.plugins:plugins", "List, show, write and check plugins."),
+    "audiogram": ("rtcore.cli.audiogram:audiogram", "Show hearing losses and the gain they need."),
+}
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+INTERNAL = 70
+ENVIRONMENT = 3
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used.
+
+    Parameters
+    ----------
+    commands_at : mapping
+        Name to (``"module:attribute"``, one line of help).
+    """
+
+    def __init__(self, *args: Any, commands_at: dict[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands, in the order of the table."""
+        return [*self.commands_at, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in self.commands_at:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.commands_at[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command where there is none of a name."""
+        name = args[0]
+        known = self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            ctx.fail(f"there is no command '{name}'{did_you_mean(name, known)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.commands_at.items()])
+
+
+class Cli(LazyGroup):
+    """The root: turns errors into sentences and exit codes, for all commands."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line; leave with its exit code."""
+        name = prog_name or "rtcore"
+
+        def run() -> Any:
+            return super(Cli, self).main(args, name, complete_var, standalone_mode=False, **extra)
+
+        code = exit_code_of(run)
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader that has gone away (``| head``) is no error."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _mute(sys.stdout, sys.stderr)
+            ctx.exit(BROKEN_PIPE)
+        return result
+
+
+def exit_code_of(run: Callable[[], Any]) -> int:
+    """Run something; print the sentence of its error and give the exit code.
+
+    Parameters
+    ----------
+    run : function
+        May return an exit code.
+
+    Returns
+    -------
+    int
+        0 good, 1 a check failed, 2 wrong usage or bad input, 3 a device or the environment
+        failed, 70 a mistake in rtcore, 130 interrupted, 141 the reader of the output went away.
+    """
+    try:
+        code = run()
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "rtcore"
+        return _say(f"{_sentence(error)}; see: {path} --help", error.exit_code)
+    except click.ClickException as error:
+        return _say(_sentence(error), error.exit_code)
+    except RtcoreError as error:
+        return _say(str(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing half-written was left behind", err=True)
+        return INTERRUPTED
+    except OSError as error:
+        return _say(f"{error}; mend that and run it again", ENVIRONMENT)
+    except MemoryError:
+        return _say("out of memory; close other programs, or use shorter blocks", ENVIRONMENT)
+    except Exception as error:  # noqa: BLE001 - no mistake of ours may look like the user's
+        if not _debugging():
+            what = f"this is a mistake in rtcore ({type(error).__name__}: {error})"
+            return _say(
+                f"{what}; set RTCORE_DEBUG=1, run it again and report what it shows", INTERNAL
+            )
+        return _say(f"{type(error).__name__}: {error}", INTERNAL)
+    return code if isinstance(code, int) else 0
+
+
+def _sentence(error: click.ClickException) -> str:
+    """Write click's message as ours: a small letter first, no full stop, on one line."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _say(sentence: str, code: int) -> int:
+    """Print an error, with its traceback where that was asked for."""
+    if _debugging():
+        import traceback
+
+        traceback.print_exc()
+    click.echo(f"error: {sentence}", err=True)
+    return code
+
+
+def _debugging() -> bool:
+    return os.environ.get("RTCORE_DEBUG", "") not in ("", "0")
+
+
+def _mute(*streams: Any) -> None:
+    """Send what is left in the buffers of a closed pipe nowhere."""
+    for stream in streams:
+        try:
+            number = stream.fileno()
+        except (OSError, ValueError):  # a test's own stream
+            continue
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Print the version; reading it from the metadata takes a while, so only when asked."""
+    if not value or ctx.resilient_parsing:
+        return
+    from rtcore import __version__
+
+    click.echo(f"rtcore {__version__}")
+    ctx.exit()
+
+
+@click.group(
+    cls=Cli,
+    commands_at=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and leave.",
+)
+def cli() -> None:
+    """Hear audio processors written in Python: live, or on files.
+
+    Exit codes: 0 good, 1 a check failed, 2 wrong usage or bad input, 3 a device or the
+    environment failed.
+    """

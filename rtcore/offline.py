@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""Play audio files through chains, block by block: memory stays the same for hours of sound."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtcore.audiofile import AudioInfo, Writer, blocks, info
+from rtcore.chain import Chain
+from rtcore.replay import Replay, SessionLog
+
+__all__ = ["FileReport", "process_file", "stream_blocks"]
+
+_FEED_FRAMES = 16384
+
+
+@dataclass
+class FileReport:
+    """What became of one file.
+
+    Attributes
+    ----------
+    source, target : Path
+        The file read and the file written.
+    sample_rate : int
+        In Hz.
+    channels_in, channels_out : int
+        Of the two files.
+    frames_in, frames_out : int
+        Their lengths.
+    subtype : str
+        libsndfile's name of the samples' type in the target.
+    latency_frames : int
+        How late the output is.
+    seconds : float
+        How long it took.
+    peak_db : float
+        Largest sample written, in dB re full scale; minus infinity for silence.
+    clipped : int
+        Integer samples that had to be clipped.
+    faults : list of dict
+        Plugins that gave NaN or Inf and were muted, with the frame.
+    """
+
+    source: Path
+    target: Path
+    sample_rate: int
+    channels_in: int
+    channels_out: int
+    frames_in: int = 0
+    frames_out: int = 0
+    subtype: str = ""
+    latency_frames: int = 0
+    seconds: float = 0.0
+    peak_db: float = -math.inf
+    clipped: int = 0
+    faults: list[dict[str, Any]] = field(default_factory=list)
+
+
+def process_file(
+    source: Path,
+    target: Path,
+    make_chain: Callable[[AudioInfo], Chain],
+    *,
+    tail: bool = True,
+    log: SessionLog | None = None,
+    on_frames: Callable[[int], None] | None = None,
+    **options: Any,
+) -> FileReport:
+    """Play one file through a chain into another file, which is whole or not there.
+
+    Parameters
+    ----------
+    source, target : Path
+        The file to read, and the one to write; its suffix chooses the format.
+    make_chain : function
+        Gives a fresh chain for what the file's header says.
+    tail : bool
+        Whether the output goes on for the chain's tail after the input has ended.
+    log : SessionLog, optional
+        A session to be played again on the chain.
+    on_frames : function, optional
+        Called with the number of frames read since the last call.
+    **options
+        Of :class:`rtcore.audiofile.Writer`: subtype, round_, dither.
+
+    Returns
+    -------
+    FileReport
+
+    Raises
+    ------
+    RtcoreError
+        Where the file cannot be read or written or the chain cannot be built; nothing is left
+        of the output then.
+    """
+    start = time.perf_counter()
+    header = info(source)
+    chain = make_chain(header)
+    report = FileReport(source, target, header.sample_rate, header.channels, chain.channels_out)
+    report.latency_frames = chain.latency_frames
+    chain.stream.on_event = lambda event: _keep_fault(report, event)
+    writer = Writer(target, header.sample_rate, chain.channels_out, source=source, **options)
+    report.subtype = writer.subtype
+    peak = 0.0
+    with writer as out:
+        heard = _counted(
+            blocks(source, feed_frames(chain), str(chain.spec.dtype)), report, on_frames
+        )
+        for block in stream_blocks(chain, heard, tail=tail, log=log):
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            out.write(block)
+    report.frames_out, report.clipped = writer.frames, writer.clipped
+    report.peak_db = 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def feed_frames(chain: Chain) -> int:
+    """Choose how many frames to feed at once: a multiple of what the chain was promised."""
+    grain = chain.table.graph.block_frames
+    return grain * max(1, _FEED_FRAMES // grain)
+
+
+def stream_blocks(
+    chain: Chain, source: Iterable[np.ndarray], *, tail: bool = True, log: SessionLog | None = None
+) -> Iterator[np.ndarray]:
+    """Play blocks through a chain and give what comes out: as many frames, and the tail.
+
+    Parameters
+    ----------
+    chain : Chain
+        At the beginning of its stream.
+    source : iterable of ndarray
+        (channels, frames) each; all but the last a multiple of the chain's ``block_frames``.
+    tail : bool
+        Whether ``chain.tail_frames`` frames follow the last block.
+    log : SessionLog, optional
+        A session to be played again.
+
+    Yields
+    ------
+    ndarray, shape (channels_out, frames)
+    """
+    grain = chain.table.graph.block_frames
+    replay = None if log is None else Replay(log, chain)
+    late = np.empty((chain.channels_out, 0), chain.spec.dtype)
+    for block in source:
+        frames = block.shape[1]
+        # Only the last block is padded; what is heard beyond its end belongs to the tail.
+        y = _play(chain, np.pad(block, ((0, 0), (0, -frames % grain))), replay)
+        late = y[:, frames:]
+        yield y[:, :frames]
+    left = chain.tail_frames if tail else 0
+    while left > 0:
+        if not late.shape[1]:
+            frames = min(feed_frames(chain), -(-left // grain) * grain)
+            late = _play(chain, np.zeros((chain.channels_in, frames), chain.spec.dtype), replay)
+        yield late[:, :left]
+        left -= late.shape[1]
+        late = late[:, :0]
+
+
+def _play(chain: Chain, block: np.ndarray, replay: Replay | None) -> np.ndarray:
+    """Play one block, with the changes that fall into it."""
+    if replay is not None:
+        replay.prepare(chain.stream.position + block.shape[1])
+    return chain.process(block)
+
+
+def _counted(
+    source: Iterable[np.ndarray], report: FileReport, on_frames: Callable[[int], None] | None
+) -> Iterator[np.ndarray]:
+    """Count the frames that are read."""
+    for block in source:
+        yield block
+        report.frames_in += block.shape[1]
+        if on_frames is not None:
+            on_frames(block.shape[1])
+
+
+def _keep_fault(report: FileReport, event: dict[str, Any]) -> None:
+    if event["event"] == "fault":
+        report.faults.append(event)
