@@ -12,6 +12,7 @@
     ├── StreamError             samples of the wrong shape or type were handed to a chain
     ├── CheckFailed             exit code 1: everything ran, and a limit was broken
     └── DeviceError             exit code 3: a device or the environment failed
+        └── NoSuchDeviceError   exit code 2: a device was named that does not exist
 
 ``str(error)`` is the sentence a user reads: it names the file or the key, says what was
 found there, and what to do about it. The command line prints it without a traceback and
@@ -99,6 +100,12 @@ class DeviceError(RtcoreError):
     """A device or the environment failed."""
 
     exit_code: ClassVar[int] = 3
+
+
+class NoSuchDeviceError(DeviceError):
+    """A device was named that does not exist."""
+
+    exit_code: ClassVar[int] = 2
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

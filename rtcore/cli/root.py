@@ -27,10 +27,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audiogram": ("rtcore.cli.audiogram:audiogram", "Show hearing losses and the gain they need."),
 }
 
+USAGE = 2
+ENVIRONMENT = 3
+INTERNAL = 70
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-INTERNAL = 70
-ENVIRONMENT = 3
 
 
 class LazyGroup(click.Group):
@@ -125,9 +126,9 @@ def exit_code_of(run: Callable[[], Any]) -> int:
         code = run()
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "rtcore"
-        return _say(f"{_sentence(error)}; see: {path} --help", error.exit_code)
+        return _say(f"{_sentence(error)}; see: {path} --help", USAGE)
     except click.ClickException as error:
-        return _say(_sentence(error), error.exit_code)
+        return _say(_sentence(error), USAGE)
     except RtcoreError as error:
         return _say(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -190,6 +191,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 @click.group(
+    name="rtcore",
     cls=Cli,
     commands_at=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

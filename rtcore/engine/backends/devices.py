@@ -23,7 +23,7 @@ from typing import Any, Literal
 from rtcore.engine.backends import libjack
 from rtcore.engine.backends.bounded import bounded
 from rtcore.engine.backends.jackclient import JackClient
-from rtcore.errors import DeviceError, did_you_mean
+from rtcore.errors import DeviceError, NoSuchDeviceError, did_you_mean
 
 Kind = Literal["duplex", "input", "output"]
 
@@ -333,15 +333,19 @@ def find_device(
 
     Raises
     ------
+    NoSuchDeviceError
+        If no device of that name or index fits, or several do.
     DeviceError
-        If no device fits or several do.
+        If none was named and there is none.
     """
     known = list(list_devices() if devices is None else devices)
     able = [d for d in known if d.can(kind)]
     if not able:
         have = "no sound device" if not known else f"no {kind} device"
-        raise DeviceError(
-            f"device: {have} was found; plug one in or start the sound server, or choose the "
+        missing = DeviceError if which is None else NoSuchDeviceError
+        named = "device" if which is None else f"device '{which}'"
+        raise missing(
+            f"{named}: {have} was found; plug one in or start the sound server, or choose the "
             "timer backend, which needs none"
         )
     if which is None:
@@ -365,9 +369,9 @@ def _by_index(index: int, kind: Kind, known: list[Device], able: list[Device]) -
             return device
     for device in known:
         if device.index == index:
-            raise DeviceError(_cannot(device, kind))
+            raise NoSuchDeviceError(_cannot(device, kind))
     choices = ", ".join(str(d.index) for d in able)
-    raise DeviceError(
+    raise NoSuchDeviceError(
         f"device {index}: there is no such index; `rtcore devices` lists them "
         f"(for {kind}: {choices})"
     )
@@ -384,17 +388,17 @@ def _by_name(wanted: str, kind: Kind, known: list[Device], able: list[Device]) -
             return found[0]
         if found:
             names = "; ".join(f"{d.index} = {d.full_name}" for d in found)
-            raise DeviceError(
+            raise NoSuchDeviceError(
                 f"device '{wanted}': {len(found)} devices fit ({names}); give more of the name, "
                 "or the index"
             )
     for device in known:
         if word in device.full_name.casefold():
-            raise DeviceError(_cannot(device, kind))
+            raise NoSuchDeviceError(_cannot(device, kind))
     hint = did_you_mean(word, [d.name.casefold() for d in able])
     for device in able:  # show it as the device spells it
         hint = hint.replace(f"'{device.name.casefold()}'", f"'{device.name}'")
-    raise DeviceError(
+    raise NoSuchDeviceError(
         f"device '{wanted}': no {kind} device has this in its name{hint}; `rtcore devices` lists "
         "them"
     )
