@@ -52,7 +52,10 @@ class _Declared:
         return self if plugin is None else plugin._values[self._name]  # noqa: SLF001 - Plugin's store
 
     def __set__(self, plugin: Any, value: Any) -> None:
-        msg = f"{self._name} cannot be assigned; use plugin.update({self._name}=...) or chain.update(...)"
+        msg = (
+            f"{self._name} cannot be assigned; use plugin.update({self._name}=...) or "
+            "chain.update(...)"
+        )
         raise AttributeError(msg)
 
 

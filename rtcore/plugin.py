@@ -134,21 +134,31 @@ class Plugin:
         if not isinstance(merged.get("process"), Kernel):
             return  # an abstract base
         if not isinstance(getattr(cls, "id", None), str):
-            msg = f"plugin class {cls.__module__}.{cls.__qualname__} has no id; give it one, such as id = 'mygain'"
+            msg = (
+                f"plugin class {cls.__module__}.{cls.__qualname__} has no id; give it "
+                "one, such as id = 'mygain'"
+            )
             raise PluginError(msg)
         for name, kind in cls.buffers.items():
             if not _BUFFER.match(kind):
-                msg = f"plugin '{cls.id}': buffer {name} has the type {kind!r}; write it like 'real[:, :]' or 'i8[:]'"
+                msg = (
+                    f"plugin '{cls.id}': buffer {name} has the type {kind!r}; write it "
+                    "like 'real[:, :]' or 'i8[:]'"
+                )
                 raise PluginError(msg)
 
     def __init__(self, **settings: Any) -> None:
-        known = {**self.params, **self.settings}
+        known: dict[str, Param | Setting] = {**self.params, **self.settings}
         for key in settings:
             if key not in known:
                 listed = ", ".join(known) or "none"
-                raise ParameterError(key, f"no such parameter of '{self.id}'{did_you_mean(key, known)}; it has: {listed}")
+                raise ParameterError(
+                    key,
+                    f"no such parameter of '{self.id}'{did_you_mean(key, known)}; it has: {listed}",
+                )
         self._values = {
-            key: declared.check(key, settings.get(key, declared.default)) for key, declared in known.items()
+            key: declared.check(key, settings.get(key, declared.default))
+            for key, declared in known.items()
         }
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ def ring_held(ring: int) -> int:
 
 
 @native
-def _slot(ring: int, index: int) -> int:
+def _slot(ring: int, index: int) -> Any:
     r = carray(pointer(ring, RING), (1,))[0]
     return np.uintp(r.data) + np.uintp((index & (r.capacity - 1)) * r.item_bytes)
 
@@ -63,7 +63,11 @@ def ring_put(ring: int, source: int, count: int) -> int:
         start = r.write & (r.capacity - 1)
         first = min(fitting, r.capacity - start)
         copy_bytes(_slot(ring, r.write), source, first * r.item_bytes)
-        copy_bytes(np.uintp(r.data), source + np.uintp(first * r.item_bytes), (fitting - first) * r.item_bytes)
+        copy_bytes(
+            np.uintp(r.data),
+            source + np.uintp(first * r.item_bytes),
+            (fitting - first) * r.item_bytes,
+        )
         store_release(ring + np.uintp(_WRITE), r.write + fitting)
     return fitting
 
@@ -77,13 +81,17 @@ def ring_take(ring: int, target: int, count: int) -> int:
         start = r.read & (r.capacity - 1)
         first = min(there, r.capacity - start)
         copy_bytes(target, _slot(ring, r.read), first * r.item_bytes)
-        copy_bytes(target + np.uintp(first * r.item_bytes), np.uintp(r.data), (there - first) * r.item_bytes)
+        copy_bytes(
+            target + np.uintp(first * r.item_bytes),
+            np.uintp(r.data),
+            (there - first) * r.item_bytes,
+        )
         store_release(ring + np.uintp(_READ), r.read + there)
     return there
 
 
 @native
-def ring_peek(ring: int) -> int:
+def ring_peek(ring: int) -> Any:
     """Give the address of the oldest item, or 0."""
     r = carray(pointer(ring, RING), (1,))[0]
     return _slot(ring, r.read) if ring_held(ring) > 0 else np.uintp(0)
@@ -121,7 +129,9 @@ class Ring:
     def put(self, items: np.ndarray[Any, Any]) -> int:
         """Add items (a contiguous array of the item type); give how many fitted."""
         items = np.ascontiguousarray(items, self.item.base)
-        return int(ring_put(self.address, np.uintp(items.ctypes.data), items.nbytes // self.item.itemsize))
+        return int(
+            ring_put(self.address, np.uintp(items.ctypes.data), items.nbytes // self.item.itemsize)
+        )
 
     def take(self, count: int | None = None) -> np.ndarray[Any, Any]:
         """Take up to ``count`` items, all that are there by default."""

@@ -27,7 +27,9 @@ _SYLLABLE_S = (0.14, 0.30)
 _SPEECH_RMS = 0.0178  # 65 dB SPL where RMS 1.0 is 100 dB SPL
 
 
-def _resonate(x: np.ndarray[Any, Any], frequency_hz: float, bandwidth_hz: float, rate: float) -> np.ndarray[Any, Any]:
+def _resonate(
+    x: np.ndarray[Any, Any], frequency_hz: float, bandwidth_hz: float, rate: float
+) -> np.ndarray[Any, Any]:
     """Run a signal through one resonance with unit gain at 0 Hz (Klatt's digital resonator)."""
     from scipy.signal import lfilter
 
@@ -47,8 +49,12 @@ def _envelope(frames: int, rate: float) -> np.ndarray[Any, Any]:
     return shape
 
 
-def _voiced(rng: np.random.Generator, frames: int, rate: float, pitch_hz: float) -> np.ndarray[Any, Any]:
-    contour = pitch_hz * (1.0 + 0.15 * np.sin(np.pi * np.arange(frames) / frames + rng.uniform(0, np.pi)))
+def _voiced(
+    rng: np.random.Generator, frames: int, rate: float, pitch_hz: float
+) -> np.ndarray[Any, Any]:
+    contour = pitch_hz * (
+        1.0 + 0.15 * np.sin(np.pi * np.arange(frames) / frames + rng.uniform(0, np.pi))
+    )
     phase = np.cumsum(contour) / rate
     pulses = np.diff(np.floor(phase), prepend=0.0)
     vowel = VOWELS[str(rng.choice(list(VOWELS)))]
@@ -66,7 +72,9 @@ def _fricative(rng: np.random.Generator, frames: int, rate: float) -> np.ndarray
     return 0.3 * sound / max(float(np.sqrt(np.mean(sound**2))), 1e-12)
 
 
-def speech_like(seconds: float, sample_rate: float, *, rms: float = _SPEECH_RMS, seed: int = 0) -> np.ndarray[Any, Any]:
+def speech_like(
+    seconds: float, sample_rate: float, *, rms: float = _SPEECH_RMS, seed: int = 0
+) -> np.ndarray[Any, Any]:
     """Make a mono speech-like signal.
 
     Parameters
@@ -91,13 +99,17 @@ def speech_like(seconds: float, sample_rate: float, *, rms: float = _SPEECH_RMS,
     made = 0
     while made < total:
         frames = round(rng.uniform(*_SYLLABLE_S) * sample_rate)
-        if rng.uniform() < 0.12:  # noqa: PLR2004 - about one pause in eight syllables
+        if rng.uniform() < 0.12:
             piece = np.zeros(2 * frames)
-        elif rng.uniform() < 0.25:  # noqa: PLR2004 - about one consonant in four
+        elif rng.uniform() < 0.25:
             piece = _fricative(rng, frames // 2, sample_rate) * _envelope(frames // 2, sample_rate)
         else:
             loudness = 10.0 ** (rng.uniform(-9.0, 0.0) / 20.0)
-            piece = loudness * _voiced(rng, frames, sample_rate, rng.uniform(95, 140)) * _envelope(frames, sample_rate)
+            piece = (
+                loudness
+                * _voiced(rng, frames, sample_rate, rng.uniform(95, 140))
+                * _envelope(frames, sample_rate)
+            )
         pieces.append(piece)
         made += len(piece)
     signal = np.concatenate(pieces)[:total] if pieces else np.zeros(0)

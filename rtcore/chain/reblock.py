@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import carray, from_dtype, types
-from numba.core.ccallback import CFunc
 
 from rtcore.chain.arena import Arena
 from rtcore.kernels.abi import call_process, pointer_like
-from rtcore.kernels.cache import KernelCache
 from rtcore.kernels.context import CONTEXT, HEADER
 from rtcore.kernels.decorator import REALS
-from rtcore.kernels.jit import FLAGS
+from rtcore.kernels.jit import c_entry
 
 #: The state of the adapter; ``inner_fn`` is run with ``inner_state`` once a hop is complete.
 REBLOCK = np.dtype(
@@ -106,19 +105,16 @@ def reblock_process(state_p, context_p, xp, yp, frames):  # type: ignore[no-unty
     return status
 
 
-_compiled: dict[Any, CFunc] = {}
+@cache
+def _entry(real: np.dtype[Any]) -> Any:
+    real_p = types.CPointer(REALS[real])
+    state_p, context_p = types.CPointer(from_dtype(REBLOCK)), types.CPointer(from_dtype(CONTEXT))
+    return c_entry(reblock_process, types.int32(state_p, context_p, real_p, real_p, types.int32))
 
 
 def reblock_address(real: np.dtype[Any]) -> int:
     """Compile (or load) the adapter for one real type and give its address."""
-    if real not in _compiled:
-        real_p = types.CPointer(REALS[real])
-        args = (types.CPointer(from_dtype(REBLOCK)), types.CPointer(from_dtype(CONTEXT)), real_p, real_p, types.int32)
-        entry = CFunc(reblock_process, (args, types.int32), {}, dict(FLAGS))
-        entry._cache = KernelCache(reblock_process)  # noqa: SLF001 - the one door Numba has for a cache of one's own
-        entry.compile()
-        _compiled[real] = entry
-    return int(_compiled[real].address)
+    return int(_entry(real).address)
 
 
 def reblock_pieces(

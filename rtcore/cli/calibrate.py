@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""``rtcore calibrate``: tie a device's full scale to sound pressure, once, with a sound level meter."""
+"""``rtcore calibrate``: tie a device's full scale to sound pressure, with a level meter."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import click
 
@@ -54,7 +55,7 @@ _READINGS_DB = (20.0, 120.0)
     type=click.FloatRange(min=0, min_open=True),
     help="With --input: RMS that rtcore showed for that sound.",
 )
-def calibrate(  # noqa: PLR0913 - one argument an option
+def calibrate(
     target: str | None,
     backend: str,
     rate: int | None,
@@ -94,7 +95,7 @@ def calibrate(  # noqa: PLR0913 - one argument an option
             "--reading", f"must be between {low:g} and {high:g} dB SPL, got {reading_db:g}"
         )
     calibration = Calibration.from_reading(reading_db, level)
-    side = "input" if direction == "input" else "output"
+    side: Literal["input", "output"] = "input" if direction == "input" else "output"
     path = save_calibration(calibration, name, side)
     click.echo(
         f"{name} ({side}): RMS 1.0 is {calibration.db_spl_at_rms_1:.1f} dB SPL; stored in {path}"
@@ -125,7 +126,8 @@ def _play(backend: object, rate: int | None, rms: float, seconds: float) -> None
         channels=1,
     )
     click.echo(
-        f"a {_TONE_HZ:g} Hz tone at {20 * math.log10(rms):.0f} dB re RMS 1 sounds for {seconds:g} s",
+        f"a {_TONE_HZ:g} Hz tone at {20 * math.log10(rms):.0f} dB re RMS 1 sounds for "
+        f"{seconds:g} s",
         err=True,
     )
     with Engine(chain, backend) as engine:

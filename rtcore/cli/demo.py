@@ -113,7 +113,7 @@ def _insertion_gains(
     plugin = chain.nodes[0].node.plugin
     listener = resolve_listener(plugin.audiogram, listeners=chain.spec.listeners)
     centres = tuple(float(frequency) for frequency in OCTAVES_HZ)
-    rows = []
+    rows: list[tuple[str, int, float, float, float]] = []
     for channel, ear in enumerate(("left", "right")):
         loss, before = listener.ears[channel], source[channel]
         taps = nalr_taps(loss, plugin.nfir, rate)
@@ -122,5 +122,6 @@ def _insertion_gains(
         wanted = gain_per_octave(loss)
         for band in measured:
             gains = (measured[band], filtered[band], wanted[band])
-            rows.append((ear, int(band), *(round(gain, 1) for gain in gains)))
+            first, second, third = (round(gain, 1) for gain in gains)
+            rows.append((ear, int(band), first, second, third))
     return rows

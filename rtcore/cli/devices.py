@@ -10,7 +10,7 @@ from rtcore.cli.output import json_option, print_json, print_table
 
 @click.command()
 @json_option
-def devices(as_json: bool) -> None:  # noqa: FBT001 - click's order
+def devices(as_json: bool) -> None:
     """List the sound devices; their index or a piece of their name goes to run -i and -o."""
     from rtcore.engine.backends.devices import list_devices
 

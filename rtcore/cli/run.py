@@ -76,9 +76,14 @@ def run(**options: Any) -> None:
     chain = chain_for(options["choice"], float(rate), options["channels"])
     safety = _safety(backend, options)
     engine = Engine(
-        chain, backend, safety=safety, output=options["record"], recorded_input=options["record_input"],
-        log=options["log"], on_message=_say,
-    )  # fmt: skip
+        chain,
+        backend,
+        safety=safety,
+        output=options["record"],
+        recorded_input=options["record_input"],
+        log=options["log"],
+        on_message=_say,
+    )
     with engine:
         done()
         if backend.live and not options["as_json"]:
@@ -142,7 +147,7 @@ def _file_rate(options: dict[str, Any]) -> float:
 
 
 def _safety(backend: Any, options: dict[str, Any]) -> Any:
-    """Choose the last stage: calibrated or not, and quieter where the output reaches the microphone."""
+    """Choose the last stage; quieter where the microphone may hear the output."""
     from rtcore.engine import Safety
     from rtcore.engine.safety import SAME_MACHINE_DB
     from rtcore.hearing import load_calibration
@@ -181,7 +186,8 @@ def _explain(engine: Any, options: dict[str, Any]) -> None:
             why = (
                 ""
                 if options["volume_db"] is not None
-                else " (microphone and loudspeaker may hear each other; --headphones begins at 0 dB)"
+                else " (microphone and loudspeaker may hear each other; --headphones begins "
+                "at 0 dB)"
             )
             click.echo(f"volume {engine.safety.start_db:g} dB{why}", err=True)
     for note in engine.notes:

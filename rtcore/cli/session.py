@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import click
 
@@ -32,7 +32,9 @@ def chain_for(choice: ChainChoice, sample_rate: float, channels: int | None) -> 
 
     config = choice.recipe(default="N3").config_for(sample_rate, channels or 2)
     if config.sample_rate != sample_rate:
-        what = f"the chain is for {config.sample_rate:g} Hz and the device runs at {sample_rate:g} Hz"
+        what = (
+            f"the chain is for {config.sample_rate:g} Hz and the device runs at {sample_rate:g} Hz"
+        )
         remedy = f"use --rate {config.sample_rate:g}, or leave sample_rate out of the file"
         raise ConfigError(f"{choice.chain}: sample_rate", f"{what}; {remedy}")
     return config.override(channels=channels).build()
@@ -44,7 +46,7 @@ class Keys:
     def __init__(self) -> None:
         self._old: Any = None
 
-    def __enter__(self) -> Keys:
+    def __enter__(self) -> Self:
         """Take single keys, where standard input is a terminal."""
         with contextlib.suppress(Exception):
             import termios
@@ -109,7 +111,7 @@ def _act(engine: Engine, key: str, *, panic: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _view(quiet: bool) -> Iterator[Callable[[Engine, list[str]], None]]:  # noqa: FBT001 - one switch
+def _view(quiet: bool) -> Iterator[Callable[[Engine, list[str]], None]]:
     if quiet or not sys.stderr.isatty():
         yield _Lines(quiet=quiet).show
         return
@@ -132,7 +134,8 @@ class _Lines:
             self._last = time.monotonic()
             stats = engine.stats()
             click.echo(
-                f"{stats['state']}: {stats['seconds']:.0f} s, {stats['late']['total']} of {stats['blocks']} blocks late",
+                f"{stats['state']}: {stats['seconds']:.0f} s, {stats['late']['total']} of "
+                f"{stats['blocks']} blocks late",
                 err=True,
             )
 
@@ -165,14 +168,16 @@ def _table(engine: Engine) -> Any:
         f"load {100 * stats['load']:.1f} %   p99 {stats['busy_ms']['p99']:.3f} ms", "", "", ""
     )
     table.add_row(
-        f"late {late['total']} of {stats['blocks']} (longest run {late['longest_run']}), xruns {stats['device_xruns']}",
+        f"late {late['total']} of {stats['blocks']} (longest run {late['longest_run']}), "
+        f"xruns {stats['device_xruns']}",
         "",
         "",
         "",
     )
     total = stats["latency"]["chain_frames"] + sum(device.values())
     table.add_row(
-        f"latency {stats['latency']['chain_ms']:.2f} ms chain, {1e3 * total / rate:.2f} ms with the device's own",
+        f"latency {stats['latency']['chain_ms']:.2f} ms chain, {1e3 * total / rate:.2f} ms "
+        "with the device's own",
         "",
         "",
         "",
@@ -184,7 +189,8 @@ def _table(engine: Engine) -> Any:
         )
     keys = "q quits, space mutes, + and - change the volume" if engine.safety.enabled else "q quits"
     table.add_row(
-        f"[dim]{keys}; volume {stats['volume_db']:.0f} dB, limited {stats['limited_frames']} frames[/dim]",
+        f"[dim]{keys}; volume {stats['volume_db']:.0f} dB, limited "
+        f"{stats['limited_frames']} frames[/dim]",
         "",
         "",
         "",
@@ -207,7 +213,10 @@ def print_summary(stats: dict[str, Any]) -> None:
         ("ended", stats["stop_reason"]),
         (
             "played",
-            f"{stats['seconds']:.1f} s at {rate:g} Hz in {stats['blocks']} blocks of {_blocks(stats)} frames",
+            (
+                f"{stats['seconds']:.1f} s at {rate:g} Hz in {stats['blocks']} blocks of "
+                f"{_blocks(stats)} frames"
+            ),
         ),
         (
             "late blocks",
@@ -220,7 +229,10 @@ def print_summary(stats: dict[str, Any]) -> None:
         ("load", f"{100 * stats['load']:.2f} % of one core"),
         (
             "latency",
-            f"{latency['chain_frames']} frames = {latency['chain_ms']:.2f} ms in the chain{_device(latency, rate)}",
+            (
+                f"{latency['chain_frames']} frames = {latency['chain_ms']:.2f} ms in the "
+                f"chain{_device(latency, rate)}"
+            ),
         ),
         (
             "output",
@@ -241,7 +253,10 @@ def print_summary(stats: dict[str, Any]) -> None:
         rows.append(
             (
                 plugin["id"],
-                f"p50 {1e3 * plugin['busy_ms']['p50']:.1f} us, p99 {1e3 * plugin['busy_ms']['p99']:.1f} us a block{state}",
+                (
+                    f"p50 {1e3 * plugin['busy_ms']['p50']:.1f} us, p99 "
+                    f"{1e3 * plugin['busy_ms']['p99']:.1f} us a block{state}"
+                ),
             )
         )
     print_table(("session", ""), rows)

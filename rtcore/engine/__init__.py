@@ -25,7 +25,16 @@ _HOME = {
     "PortAudioBackend": "backends.portaudio",
 }
 
-__all__ = ["Engine", "FileBackend", "JackBackend", "Memory", "PortAudioBackend", "Safety", "State", "TimerBackend"]
+__all__ = [
+    "Engine",
+    "FileBackend",
+    "JackBackend",
+    "Memory",
+    "PortAudioBackend",
+    "Safety",
+    "State",
+    "TimerBackend",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 from numba import carray, types
-from numba.core.ccallback import CFunc
 
 from rtcore.engine.core import device_block
 from rtcore.engine.records import ENGINE, STATS
 from rtcore.kernels.abi import call_address_of_buffer, load_acquire, pointer, size_of, store_release
-from rtcore.kernels.cache import KernelCache
-from rtcore.kernels.jit import FLAGS, native
+from rtcore.kernels.jit import c_entry, native
 from rtcore.kernels.rt import (
     CLOCK_MONOTONIC,
     NS_PER_S,
@@ -40,18 +38,24 @@ def jack_process(frames, argument):  # type: ignore[no-untyped-def]  # noqa: ANN
     ports_out = carray(pointer(np.uintp(engine.ports_out), np.uint64), (engine.device_out, 2))
     get_buffer = np.uintp(engine.get_buffer)
     for k in range(engine.device_in):
-        ports_in[k, 1] = call_address_of_buffer(get_buffer, np.uintp(ports_in[k, 0]), np.uint32(frames))
+        ports_in[k, 1] = call_address_of_buffer(
+            get_buffer, np.uintp(ports_in[k, 0]), np.uint32(frames)
+        )
     for k in range(engine.device_out):
-        ports_out[k, 1] = call_address_of_buffer(get_buffer, np.uintp(ports_out[k, 0]), np.uint32(frames))
+        ports_out[k, 1] = call_address_of_buffer(
+            get_buffer, np.uintp(ports_out[k, 0]), np.uint32(frames)
+        )
     # JACK's own cycle times follow a filter that a dummy or freewheeling server never settles, so
     # the deadline counts from the moment we are called.
     deadline_ns = now_ns(np.uintp(engine.clock)) + np.int64(frames * NS_PER_S / engine.sample_rate)
-    device_block(argument, ports_in[:, 1], 1, ports_out[:, 1], 1, np.int64(frames), deadline_ns, _F4)
+    device_block(
+        argument, ports_in[:, 1], 1, ports_out[:, 1], 1, np.int64(frames), deadline_ns, _F4
+    )
     restore_float_mode(mode)
     return np.int32(0)
 
 
-def portaudio_process(source, target, frames, _times, _flags, argument):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, PLR0913 - compiled
+def portaudio_process(source, target, frames, _times, _flags, argument):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - compiled
     """Play one PortAudio block: the signature of ``PaStreamCallback``, interleaved float32."""
     mode = flush_denormals()
     engine = carray(pointer(argument, ENGINE), (1,))[0]
@@ -70,26 +74,18 @@ def portaudio_process(source, target, frames, _times, _flags, argument):  # type
 
 
 @cache
+def _entry(fn: Any, signature: Any) -> Any:
+    return c_entry(fn, signature)
+
+
 def jack_address() -> int:
     """Compile (or load) the JACK callback and give its address."""
-    return _address(jack_process, types.int32(types.uint32, types.uintp))
+    return int(_entry(jack_process, types.int32(types.uint32, types.uintp)).address)
 
 
-@cache
 def portaudio_address() -> int:
     """Compile (or load) the PortAudio callback and give its address."""
-    return _address(portaudio_process, types.int32(*([types.uintp] * 6)))
-
-
-_kept: list[CFunc] = []
-
-
-def _address(fn: Any, signature: Any) -> int:
-    entry = CFunc(fn, (signature.args, signature.return_type), {}, dict(FLAGS))
-    entry._cache = KernelCache(fn)  # noqa: SLF001 - the one door Numba has for a cache of one's own
-    entry.compile()
-    _kept.append(entry)
-    return int(entry.address)
+    return int(_entry(portaudio_process, types.int32(*([types.uintp] * 6))).address)
 
 
 @native
@@ -117,7 +113,9 @@ def _take_block(engine: Any, ring: int, source: Any, frames: int, ended_at: int,
         else:
             pause[0] = 0
             pause[1] = _WAIT_NS
-            clock_nanosleep(np.int32(CLOCK_MONOTONIC), np.int32(0), np.uintp(pause.ctypes.data), np.uintp(0))
+            clock_nanosleep(
+                np.int32(CLOCK_MONOTONIC), np.int32(0), np.uintp(pause.ctypes.data), np.uintp(0)
+            )
     return got
 
 
@@ -126,12 +124,20 @@ def _wait_for_recorder(engine: Any, engine_at: int, pause: Any, frames: int) -> 
     """Without a clock nothing may be lost: wait until the recorder has room."""
     pause[0] = 0
     pause[1] = _WAIT_NS
-    while engine.tap_out != 0 and ring_room(np.uintp(engine.tap_out)) < frames and load_acquire(engine_at) == 0:
-        clock_nanosleep(np.int32(CLOCK_MONOTONIC), np.int32(0), np.uintp(pause.ctypes.data), np.uintp(0))
+    while (
+        engine.tap_out != 0
+        and ring_room(np.uintp(engine.tap_out)) < frames
+        and load_acquire(engine_at) == 0
+    ):
+        clock_nanosleep(
+            np.int32(CLOCK_MONOTONIC), np.int32(0), np.uintp(pause.ctypes.data), np.uintp(0)
+        )
 
 
 @native
-def paced_thread(engine_at: int, ring: int, source: Any, block: int, tail: int, ended_at: int, real: Any) -> int:
+def paced_thread(
+    engine_at: int, ring: int, source: Any, block: int, tail: int, ended_at: int, real: Any
+) -> int:
     """Run an engine without a device, from a ring of interleaved frames; give the frames played.
 
     Parameters
@@ -171,7 +177,10 @@ def paced_thread(engine_at: int, ring: int, source: Any, block: int, tail: int, 
             wake[0] = due_ns // NS_PER_S
             wake[1] = due_ns % NS_PER_S
             clock_nanosleep(
-                np.int32(CLOCK_MONOTONIC), np.int32(TIMER_ABSTIME), np.uintp(wake.ctypes.data), np.uintp(0)
+                np.int32(CLOCK_MONOTONIC),
+                np.int32(TIMER_ABSTIME),
+                np.uintp(wake.ctypes.data),
+                np.uintp(0),
             )
         if tail_left < 0:
             frames = _take_block(engine, ring, source, block, ended_at, real)
@@ -185,7 +194,9 @@ def paced_thread(engine_at: int, ring: int, source: Any, block: int, tail: int, 
             _wait_for_recorder(engine, engine_at, wake, block)
         if frames > 0:
             period_ns = np.int64(block * NS_PER_S / engine.sample_rate)
-            device_block(engine_at, rows, source.shape[1], nothing, 1, frames, due_ns + period_ns, real)
+            device_block(
+                engine_at, rows, source.shape[1], nothing, 1, frames, due_ns + period_ns, real
+            )
         played += block
         if tail_left == 0:
             break

@@ -56,7 +56,9 @@ def protect(safety_at: int, y: Any) -> None:
 
 
 @native
-def measure_levels(levels_at: int, rows: Any, stride: int, frames: int, sample_rate: float, real: Any) -> None:
+def measure_levels(
+    levels_at: int, rows: Any, stride: int, frames: int, sample_rate: float, real: Any
+) -> None:
     """Update the level record of each channel with one block."""
     levels = carray(pointer(levels_at, LEVEL), (rows.size,))
     fall = np.exp(-_PEAK_FALL_DB_PER_S * _LN10_OVER_20 * frames / sample_rate)
@@ -167,7 +169,7 @@ def end_block(engine_at: int, frames: int, deadline_ns: int, start_ns: int) -> N
 
 
 @native
-def input_row(engine: Any, channel: int, rows: Any) -> int:
+def input_row(channel: int, rows: Any) -> int:
     """Say which device channel feeds a chain channel, or -1: one microphone feeds both ears."""
     if channel < rows.size:
         return channel
@@ -183,8 +185,15 @@ def output_row(engine: Any, channel: int) -> int:
 
 
 @native
-def device_block(  # noqa: PLR0913 - compiled
-    engine_at: int, sources: Any, in_stride: int, targets: Any, out_stride: int, frames: int, deadline_ns: int, real: Any
+def device_block(
+    engine_at: int,
+    sources: Any,
+    in_stride: int,
+    targets: Any,
+    out_stride: int,
+    frames: int,
+    deadline_ns: int,
+    real: Any,
 ) -> None:
     """Play a device's block of any length from its channels to its channels.
 
@@ -212,7 +221,7 @@ def device_block(  # noqa: PLR0913 - compiled
     while done < frames:
         now = min(frames - done, engine.capacity)
         for c in range(engine.chain_in):
-            source = input_row(engine, c, sources)
+            source = input_row(c, sources)
             rows[c] = engine.silence
             if source >= 0:
                 rows[c] = np.uintp(sources[source]) + np.uintp(done * in_stride * item)
@@ -225,5 +234,3 @@ def device_block(  # noqa: PLR0913 - compiled
                 target[(done + i) * out_stride] = result[source, i] if source >= 0 else 0
         done += now
     end_block(engine_at, frames, deadline_ns, start_ns)
-
-

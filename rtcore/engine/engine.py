@@ -74,7 +74,7 @@ class Engine:
     ...     engine.wait()
     """
 
-    def __init__(  # noqa: PLR0913 - keyword-only options
+    def __init__(
         self,
         chain: Chain,
         backend: Backend,
@@ -86,8 +86,11 @@ class Engine:
         on_message: Callable[[str], None] | None = None,
         reopen_for_s: float = 3600.0,
     ) -> None:
-        if backend.live and chain.spec.dtype.itemsize != 4:  # noqa: PLR2004 - bytes of a float32
-            msg = f"backend {backend.name}: devices play float32, the chain is {chain.spec.dtype}; set dtype = 'float32'"
+        if backend.live and chain.spec.dtype.itemsize != 4:
+            msg = (
+                f"backend {backend.name}: devices play float32, the chain is "
+                f"{chain.spec.dtype}; set dtype = 'float32'"
+            )
             raise DeviceError(msg)
         self.chain = chain
         self.backend = backend
@@ -104,7 +107,9 @@ class Engine:
         self._volume = float(self._native.safety["volume_target"][0])
         self._howl = HowlWatch()
         self._recordings: list[tuple[str, str | Path | Sink]] = [
-            (tap, target) for tap, target in (("tap_out", output), ("tap_in", recorded_input)) if target is not None
+            (tap, target)
+            for tap, target in (("tap_out", output), ("tap_in", recorded_input))
+            if target is not None
         ]
         self._recorders: list[Recorder] = []
         self._writers: list[Any] = []
@@ -269,12 +274,16 @@ class Engine:
             except DeviceError as error:
                 self.backend.close()
                 if time.monotonic() > give_up:
-                    msg = f"{reason}, and did not come back within {self._reopen_for_s:g} s ({error})"
+                    msg = (
+                        f"{reason}, and did not come back within {self._reopen_for_s:g} s ({error})"
+                    )
                     raise DeviceError(msg) from error
                 continue
             self.reopened += 1
             self._go(State.RUNNING)
-            self._message(f"the device is back after {tries} {'try' if tries == 1 else 'tries'}; playing on")
+            self._message(
+                f"the device is back after {tries} {'try' if tries == 1 else 'tries'}; playing on"
+            )
             return
 
     def _finish(self, state: State, reason: str) -> None:
@@ -319,7 +328,10 @@ class Engine:
     def panic(self, *, on: bool = True) -> None:
         """Be silent within 5 ms; ``on=False`` lets the sound fade in again over a second."""
         if not self.safety.enabled:
-            msg = "the safety stage is off (--unsafe, or a backend without a listener), so there is no panic key"
+            msg = (
+                "the safety stage is off (--unsafe, or a backend without a listener), so "
+                "there is no panic key"
+            )
             raise StreamError(msg)
         self._native.set_volume(0.0 if on else self._volume, PANIC_S if on else FADE_IN_S)
 
@@ -329,18 +341,26 @@ class Engine:
         self._native.set_volume(self._volume, FADE_IN_S)
 
     def _watch_for_howling(self) -> None:
-        frames, limited = int(self._native.stats["frames"][0]), int(self._native.safety["limited_frames"][0])
+        frames, limited = (
+            int(self._native.stats["frames"][0]),
+            int(self._native.safety["limited_frames"][0]),
+        )
         if self._howl.howls(frames, limited, self.chain.sample_rate):
             self._howl = HowlWatch()
             volume_db = self.stats()["volume_db"] + _HOWL_DB
             self.set_volume_db(volume_db)
-            self._message(f"howling: turned down to {volume_db:.0f} dB; move the microphone away from the loudspeaker")
+            self._message(
+                f"howling: turned down to {volume_db:.0f} dB; move the microphone away from "
+                "the loudspeaker"
+            )
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if self._log is not None:
             self._log.write(event)
         if event["event"] == "fault":
-            self._message(f"{event['plugin']} gave {event['what']} at frame {event['frame']} and is muted")
+            self._message(
+                f"{event['plugin']} gave {event['what']} at frame {event['frame']} and is muted"
+            )
 
     def stats(self) -> dict[str, Any]:
         """Give everything that was counted, as JSON-able numbers."""

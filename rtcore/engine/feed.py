@@ -134,7 +134,9 @@ class Memory:
     @property
     def samples(self) -> np.ndarray[Any, Any]:
         """All of it, (channels, frames)."""
-        return np.concatenate(self._blocks, axis=1) if self._blocks else np.zeros((0, 0), np.float32)
+        return (
+            np.concatenate(self._blocks, axis=1) if self._blocks else np.zeros((0, 0), np.float32)
+        )
 
 
 def blocks_of(source: Any, channels: int, frames: int = 4096) -> Iterator[np.ndarray[Any, Any]]:
@@ -153,10 +155,16 @@ def blocks_of(source: Any, channels: int, frames: int = 4096) -> Iterator[np.nda
         pieces = source
     for piece in pieces:
         block = np.atleast_2d(piece)
-        yield np.repeat(block, channels, axis=0) if block.shape[0] == 1 < channels else block[:channels]
+        yield (
+            np.repeat(block, channels, axis=0)
+            if block.shape[0] == 1 < channels
+            else block[:channels]
+        )
 
 
-def silence(seconds: float | None, sample_rate: float, channels: int, frames: int = 4096) -> Iterator[np.ndarray[Any, Any]]:
+def silence(
+    seconds: float | None, sample_rate: float, channels: int, frames: int = 4096
+) -> Iterator[np.ndarray[Any, Any]]:
     """Make silence, without end where ``seconds`` is ``None``."""
     left = None if seconds is None else round(seconds * sample_rate)
     while left is None or left > 0:

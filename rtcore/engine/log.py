@@ -42,7 +42,9 @@ class SessionLog:
         except OSError as error:
             what = f"cannot be written ({error.strerror}); choose another place for the session log"
             raise ConfigError(str(self.path), what) from error
-        self.write({"event": "session", "rtcore": __version__, "chain": config_from_chain(self._chain)})
+        self.write(
+            {"event": "session", "rtcore": __version__, "chain": config_from_chain(self._chain)}
+        )
 
     def write(self, event: dict[str, Any]) -> None:
         """Add a line."""

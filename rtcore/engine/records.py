@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The records that the audio thread writes and the control thread reads, one 8-byte word a value."""
+"""The records that the audio thread writes and the control thread reads, in 8-byte words."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ class PluginWatch:
         stamps = {}
         for placed in self._engine.chain.nodes:
             for path in _authors_files(placed.node):
-                with contextlib.suppress(FileNotFoundError):  # an editor is about to rename a new one here
+                with contextlib.suppress(
+                    FileNotFoundError
+                ):  # an editor is about to rename a new one here
                     stat = path.stat()
                     stamps[path] = (stat.st_mtime_ns, stat.st_size)
         return stamps
@@ -112,7 +114,11 @@ class PluginWatch:
             "module": cls.__module__,
             "file": file,
             "cls": cls.__name__,
-            "values": {k: v for k, v in old.plugin.values.items() if isinstance(v, (int, float, str, bool, list, dict))},
+            "values": {
+                k: v
+                for k, v in old.plugin.values.items()
+                if isinstance(v, (int, float, str, bool, list, dict))
+            },
             "sample_rate": old.spec.sample_rate,
             "channels": old.spec.channels,
             "dtype": str(old.spec.dtype),
@@ -122,7 +128,11 @@ class PluginWatch:
 
 def _authors_files(node: Node) -> set[Path]:
     """Give the files that a plugin's code comes from, without the engine's own."""
-    return {path for path in source_files(type(node.plugin).process.fn) if not path.is_relative_to(_ENGINE) or "_plugins" in path.parts}
+    return {
+        path
+        for path in source_files(type(node.plugin).process.fn)
+        if not path.is_relative_to(_ENGINE) or "_plugins" in path.parts
+    }
 
 
 def compile_in_child(job: dict[str, Any]) -> None:
@@ -136,13 +146,24 @@ def compile_in_child(job: dict[str, Any]) -> None:
     command = [sys.executable, "-m", "rtcore.engine.precompile"]
     try:
         child = subprocess.run(  # noqa: S603 - our own module
-            command, input=json.dumps(job), capture_output=True, text=True, timeout=_CHILD_S, check=False
+            command,
+            input=json.dumps(job),
+            capture_output=True,
+            text=True,
+            timeout=_CHILD_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        msg = f"{job['file']}: did not compile and run within {_CHILD_S:g} s; look for an endless loop"
+        msg = (
+            f"{job['file']}: did not compile and run within {_CHILD_S:g} s; look for an "
+            "endless loop"
+        )
         raise RtcoreError(msg) from None
     if child.returncode < 0:
-        msg = f"{job['file']}: crashed when it was tried (signal {-child.returncode}); look for indices out of range"
+        msg = (
+            f"{job['file']}: crashed when it was tried (signal {-child.returncode}); look "
+            "for indices out of range"
+        )
         raise RtcoreError(msg)
     if child.returncode != 0:
         last = (child.stderr.strip().splitlines() or ["no reason given"])[-1]

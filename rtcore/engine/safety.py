@@ -9,7 +9,7 @@ without delay, a volume that fades in over a second, and a watch for howling.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ PANIC_S = 0.005
 SAME_MACHINE_DB = -30.0
 
 REASON = (
-    "live output is limited to {ceiling}: hearing-aid gain reaches 39 dB, and a chain or a mistake can be "
+    "live output is limited to {ceiling}: hearing-aid gain reaches 39 dB, and a chain or a "
+    "mistake can be "
     "far too loud; --unsafe lifts the limit"
 )
 
@@ -45,7 +46,7 @@ class Safety:
     """
 
     enabled: bool = True
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     start_db: float = 0.0
 
     @property
@@ -92,7 +93,7 @@ class HowlWatch:
         """Take the counters as they stand now; say whether there is a howl."""
         self._seen.append((frames, limited_frames))
         window = self.WINDOW_S * sample_rate
-        while len(self._seen) > 2 and frames - self._seen[1][0] >= window:  # noqa: PLR2004 - keep a window's two ends
+        while len(self._seen) > 2 and frames - self._seen[1][0] >= window:
             self._seen.pop(0)
         first_frames, first_limited = self._seen[0]
         span = frames - first_frames

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
 from rtcore.kernels import kernel
-from rtcore.plugin import Param, Plugin, Setting
+from rtcore.plugin import Param, Plugin, Prepared, Setting, Spec
 
 
 def _radians_per_frame(frequency_hz: float, sample_rate: float) -> float:
@@ -19,14 +21,14 @@ class Tone(Plugin):
     """Replace the sound by a steady sine."""
 
     id = "tone"
-    amplitude = Param(0.01, min=0.0, max=1.0, smoothing_s=0.05, doc="peak of the sine, full scale is 1")
+    amplitude = Param(
+        0.01, min=0.0, max=1.0, smoothing_s=0.05, doc="peak of the sine, full scale is 1"
+    )
     frequency_hz = Setting(1000.0, type=float, min=1.0, max=20000.0, unit="Hz", doc="its frequency")
-    state = {"phase": "f8", "step": "f8"}
+    state: ClassVar[Mapping[str, str]] = {"phase": "f8", "step": "f8"}
 
-    def prepare(self, spec):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - as the base class
+    def prepare(self, spec: Spec) -> Prepared:
         """Work out the phase step."""
-        from rtcore.plugin import Prepared
-
         return Prepared(state={"step": _radians_per_frame(self.frequency_hz, spec.sample_rate)})
 
     @kernel

@@ -12,7 +12,10 @@ _EDGE = 2.0 ** (1.0 / 6.0)
 
 
 def insertion_gain_db(
-    unaided: np.ndarray[Any, Any], aided: np.ndarray[Any, Any], sample_rate: float, centres_hz: tuple[float, ...]
+    unaided: np.ndarray[Any, Any],
+    aided: np.ndarray[Any, Any],
+    sample_rate: float,
+    centres_hz: tuple[float, ...],
 ) -> dict[float, float]:
     """Compare the power of two recordings of one sound in third-octave bands.
 
@@ -38,13 +41,21 @@ def insertion_gain_db(
     gains = {}
     for centre in centres_hz:
         band = (frequencies >= centre / _EDGE) & (frequencies < centre * _EDGE)
-        if np.any(band) and centre * _EDGE < sample_rate / 2 and before[band].sum() > 0 and after[band].sum() > 0:
+        if (
+            np.any(band)
+            and centre * _EDGE < sample_rate / 2
+            and before[band].sum() > 0
+            and after[band].sum() > 0
+        ):
             gains[centre] = float(10.0 * np.log10(after[band].sum() / before[band].sum()))
     return gains
 
 
 def expected_gain_db(
-    unaided: np.ndarray[Any, Any], taps: np.ndarray[Any, Any], sample_rate: float, centres_hz: tuple[float, ...]
+    unaided: np.ndarray[Any, Any],
+    taps: np.ndarray[Any, Any],
+    sample_rate: float,
+    centres_hz: tuple[float, ...],
 ) -> dict[float, float]:
     """Say what :func:`insertion_gain_db` gives for a sound that a filter alone has passed."""
     return insertion_gain_db(unaided, np.convolve(unaided, taps), sample_rate, centres_hz)

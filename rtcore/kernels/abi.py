@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Addresses and typed pointers, calls through addresses, atomics: the words compiled code is made of.
+"""Addresses and typed pointers, calls through addresses, and atomics, for compiled code.
 
 Nothing here captures an address as a constant, since Numba could not cache such code: every
 address travels as data.  Words that two threads share are 64-bit integers at 8-byte boundaries.

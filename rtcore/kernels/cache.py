@@ -58,7 +58,8 @@ def folder() -> Path | None:
             pass
     except OSError as error:
         _note(
-            f"kernel cache: cannot write to {path} ({error.strerror or error}); kernels are compiled "
+            f"kernel cache: cannot write to {path} ({error.strerror or error}); kernels are "
+            "compiled "
             "anew at each start - set RTCORE_CACHE_DIR to a folder that can be written"
         )
         return path if path.is_dir() else None
@@ -170,7 +171,7 @@ class KernelCache(_Cache):
                 with contextlib.suppress(OSError):
                     os.utime(path)  # type: ignore[arg-type]  # so that pruning sees what is in use
                 return result
-        except Exception:  # noqa: BLE001 - whatever is wrong with an entry, compiling anew is right
+        except Exception:  # noqa: BLE001, S110 - whatever is wrong with it, compile anew
             pass
         self.misses += 1
         return None
@@ -187,7 +188,8 @@ class KernelCache(_Cache):
             _write(path, hashlib.sha256(body).digest() + body)
         except OSError as error:
             _note(
-                f"kernel cache: cannot write to {path.parent} ({error.strerror or error}); kernels are "
+                f"kernel cache: cannot write to {path.parent} ({error.strerror or error}); "
+                "kernels are "
                 "compiled anew at each start - set RTCORE_CACHE_DIR to a folder that can be written"
             )
 

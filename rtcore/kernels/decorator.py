@@ -11,15 +11,16 @@ compiled under the author's file name, with the function among its globals.
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
-import itertools
+import re
 import textwrap
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import carray, from_dtype, njit, types
-from numba.core.ccallback import CFunc
 from numba.core.errors import NumbaError
 
 from rtcore.errors import KernelError
@@ -27,7 +28,7 @@ from rtcore.kernels.abi import pointer, pointer_like
 from rtcore.kernels.cache import KernelCache
 from rtcore.kernels.context import CONTEXT
 from rtcore.kernels.controls import ramp, value
-from rtcore.kernels.jit import FLAGS
+from rtcore.kernels.jit import FLAGS, c_entry
 from rtcore.kernels.sources import digest_of_files
 from rtcore.kernels.verify import refuse_unfit
 
@@ -80,20 +81,30 @@ class Kernel:
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
         self.names = tuple(inspect.signature(fn).parameters)
-        where = f"{fn.__code__.co_filename}, line {fn.__code__.co_firstlineno}: kernel '{fn.__name__}'"
+        where = (
+            f"{fn.__code__.co_filename}, line {fn.__code__.co_firstlineno}: kernel '{fn.__name__}'"
+        )
         if self.names[:2] != ("x", "y"):
             msg = f"{where} must take x and y first (no self), got ({', '.join(self.names)})"
             raise KernelError(msg)
         if fn.__closure__:
             captured = ", ".join(fn.__code__.co_freevars)
-            msg = f"{where} captures {captured} from around it; use a parameter, a state field or a module constant"
+            msg = (
+                f"{where} captures {captured} from around it; use a parameter, a state "
+                "field or a module constant"
+            )
             raise KernelError(msg)
-        self._built: dict[Any, CFunc] = {}
+        self._built: dict[Any, Any] = {}
+        self._caches: dict[Any, KernelCache] = {}
         self._files = digest_of_files(fn)  # now: the file may be edited before the first block
         self._body = njit(nogil=True, forceinline=True, **FLAGS)(fn)
 
     def address(
-        self, real: np.dtype[Any], record: np.dtype[Any], buffers: Mapping[str, tuple[str, int]], controls: Mapping[str, bool]
+        self,
+        real: np.dtype[Any],
+        record: np.dtype[Any],
+        buffers: Mapping[str, tuple[str, int]],
+        controls: Mapping[str, bool],
     ) -> int:
         """Compile (or load) the C entry for one real type and give its address.
 
@@ -122,62 +133,87 @@ class Kernel:
 
     def cache_of(self, real: np.dtype[Any]) -> KernelCache | None:
         """Give the cache of a compiled form, to see whether it was loaded or made."""
-        for key, entry in self._built.items():
-            if key[0] == real:
-                return entry._cache  # type: ignore[no-any-return]  # noqa: SLF001 - our own cache object
-        return None
+        return self._caches.get(real)
 
-    def _compiled(self, real: Any, record: Any, buffers: Any, controls: Any) -> CFunc:
+    def _compiled(self, real: Any, record: Any, buffers: Any, controls: Any) -> Any:
         key = (real, record.descr.__repr__(), tuple(buffers.items()), tuple(controls.items()))
         if key not in self._built:
             self._built[key] = self._compile(real, record, buffers, controls)
         return self._built[key]
 
-    def _compile(self, real: Any, record: Any, buffers: Any, controls: Any) -> CFunc:
+    def _compile(self, real: Any, record: Any, buffers: Any, controls: Any) -> Any:
         source = self._entry_source(buffers, controls)
         scope: dict[str, Any] = {
-            **{"carray": carray, "np": np, "pointer": pointer, "pointer_like": pointer_like},
-            **{"rt_ramp": ramp, "rt_value": value, "rt_body": self._body},
+            "carray": carray,
+            "np": np,
+            "pointer": pointer,
+            "pointer_like": pointer_like,
+            "rt_ramp": ramp,
+            "rt_value": value,
+            "rt_body": self._body,
             "__name__": self.fn.__module__,
         }
         exec(compile(source, self.fn.__code__.co_filename, "exec"), scope)  # noqa: S102 - our own text
         number, real_p = REALS[real], types.CPointer(REALS[real])
         signature = types.int32(
-            types.CPointer(from_dtype(record)), types.CPointer(from_dtype(CONTEXT)), real_p, real_p, types.int32
+            types.CPointer(from_dtype(record)),
+            types.CPointer(from_dtype(CONTEXT)),
+            real_p,
+            real_p,
+            types.int32,
         )
-        entry = CFunc(scope[self._entry_name], (signature.args, signature.return_type), {}, dict(FLAGS))
         argument_types = self._argument_types(number, record, buffers, controls)
-        entry._cache = KernelCache(  # noqa: SLF001 - the one door Numba has for a cache of one's own
+        cache = KernelCache(
             scope[self._entry_name],
             sources=self.fn,
             files=self._files,
             extra=source.encode() + repr(record.descr).encode(),
             check=lambda result: refuse_unfit(result, self.fn, argument_types),
         )
+        self._caches[real] = cache
         try:
-            entry.compile()
+            return c_entry(scope[self._entry_name], signature, cache)
         except NumbaError as error:
             raise KernelError(self._sentence(error)) from error
-        return entry
 
     @property
     def _entry_name(self) -> str:
-        return f"{self.fn.__name__}__abi"
+        """Name the entry after the very code behind it.
 
-    def _entry_source(self, buffers: Mapping[str, tuple[str, int]], controls: Mapping[str, bool]) -> str:
+        Two kernels of one file, or two versions of one kernel, may have the same arguments and
+        the same layout; they must share neither a cache entry nor a symbol in the process.
+        """
+        code = self.fn.__code__
+        mark = hashlib.sha256(self._files)
+        for part in (self.fn.__qualname__, code.co_firstlineno, code.co_code, code.co_consts):
+            mark.update(repr(part).encode())
+        return f"{self.fn.__name__}__{mark.hexdigest()[:16]}"
+
+    def _entry_source(
+        self, buffers: Mapping[str, tuple[str, int]], controls: Mapping[str, bool]
+    ) -> str:
         known = [*_HANDED, *buffers, *controls]
-        lines = [f"def {self._entry_name}(rt_s, rt_c, rt_x, rt_y, rt_n):", "    state = carray(rt_s, (1,))[0]"]
+        lines = [
+            f"def {self._entry_name}(rt_s, rt_c, rt_x, rt_y, rt_n):",
+            "    state = carray(rt_s, (1,))[0]",
+        ]
         for name in self.names:
             if name not in known:
                 msg = (
-                    f"{self.fn.__code__.co_filename}, line {self.fn.__code__.co_firstlineno}: kernel "
-                    f"'{self.fn.__name__}' asks for '{name}', which is no parameter, buffer, state or ctx; "
+                    f"{self.fn.__code__.co_filename}, line "
+                    f"{self.fn.__code__.co_firstlineno}: kernel "
+                    f"'{self.fn.__name__}' asks for '{name}', which is no parameter, "
+                    "buffer, state or ctx; "
                     f"it can have: {', '.join(known)}"
                 )
                 raise KernelError(msg)
             lines += [f"    {line}" for line in self._fetch(name, buffers, controls)]
         call = f"rt_body({', '.join(self.names)})"
-        lines.append(f"    return np.int32({call})" if self._returns_status() else f"    {call}\n    return np.int32(0)")
+        lines.append(
+            f"    return np.int32({call})"
+            if self._returns_status()
+            else f"    {call}\n    return np.int32(0)"
+        )
         return "\n".join(lines) + "\n"
 
     def _fetch(self, name: str, buffers: Any, controls: Any) -> list[str]:
@@ -197,27 +233,49 @@ class Kernel:
             return [f"{name} = carray({typed}, ({shape}))"]
         slot = list(controls).index(name)
         fetch = f"rt_ramp(np.uintp(state.rt_controls), {slot}, rt_n, rt_x)"
-        return [f"{name} = {fetch}" if controls[name] else f"{name} = rt_value(np.uintp(state.rt_controls), {slot}, rt_x)"]
+        return [
+            f"{name} = {fetch}"
+            if controls[name]
+            else f"{name} = rt_value(np.uintp(state.rt_controls), {slot}, rt_x)"
+        ]
 
     def _returns_status(self) -> bool:
         tree = ast.parse(textwrap.dedent(inspect.getsource(self.fn)))
-        return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree))
+        return any(
+            isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree)
+        )
 
-    def _argument_types(self, number: Any, record: Any, buffers: Any, controls: Any) -> tuple[Any, ...]:
+    def _argument_types(
+        self, number: Any, record: Any, buffers: Any, controls: Any
+    ) -> tuple[Any, ...]:
         found: dict[str, Any] = dict.fromkeys(("x", "y"), types.Array(number, 2, "C"))
         found |= {"state": from_dtype(record), "ctx": from_dtype(CONTEXT)}
         for name, (kind, ndim) in buffers.items():
-            found[name] = types.Array(number if kind == "real" else from_dtype(np.dtype(kind)), ndim, "C")
+            found[name] = types.Array(
+                number if kind == "real" else from_dtype(np.dtype(kind)), ndim, "C"
+            )
         for name, per_frame in controls.items():
             found[name] = types.Array(number, 1, "C") if per_frame else number
         return tuple(found[name] for name in self.names)
 
     def _sentence(self, error: NumbaError) -> str:
         """Say in one line what Numba could not compile, and where."""
+        file = self.fn.__code__.co_filename
         text = [line.strip() for line in str(error).splitlines() if line.strip()]
-        place = next((line for line in text if line.startswith("File ")), "")
-        reasons = itertools.islice((line for line in text if not line.startswith(("File ", "Failed in", "During", "<source"))), 2)
-        return (
-            f"{self.fn.__code__.co_filename}, line {self.fn.__code__.co_firstlineno}: kernel '{self.fn.__name__}' does "
-            f"not compile: {' '.join(reasons)} {place}".rstrip()
+        reason = next(
+            (
+                line
+                for line in text
+                if not line.startswith(("File ", "Failed in", "During", "<source"))
+            ),
+            "",
         )
+        lines = [
+            int(n)
+            for n in re.findall(
+                rf'File "[^"]*{re.escape(Path(file).name)}", line (\d+)', str(error)
+            )
+        ]
+        inside = [n for n in lines if n > self.fn.__code__.co_firstlineno]
+        line = inside[0] if inside else self.fn.__code__.co_firstlineno
+        return f"{file}, line {line}: kernel '{self.fn.__name__}' does not compile: {reason}"

@@ -52,10 +52,10 @@ def _x86_control_word(builder: Any, new: Any) -> Any:
 
 def _arm_control_word(builder: Any, new: Any) -> Any:
     if new is not None:
-        write = ir.InlineAsm(ir.FunctionType(ir.VoidType(), [_I64]), "msr fpcr, $0", "r", True)  # noqa: FBT003 - llvmlite's order
+        write = ir.InlineAsm(ir.FunctionType(ir.VoidType(), [_I64]), "msr fpcr, $0", "r", True)
         builder.call(write, [new])
         return new
-    read = ir.InlineAsm(ir.FunctionType(_I64, []), "mrs $0, fpcr", "=r", True)  # noqa: FBT003 - llvmlite's order
+    read = ir.InlineAsm(ir.FunctionType(_I64, []), "mrs $0, fpcr", "=r", True)
     return builder.call(read, [])
 
 

@@ -20,6 +20,7 @@ import numpy as np
 _KNOWN = frozenset({"numba", "llvmlite", "numpy", "scipy"})
 _STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
 _KERNELS = Path(__file__).parent
+_PLAIN = (int, float, complex, str, bytes, bool, tuple, np.generic, np.dtype)
 
 
 def digest_of_files(fn: Callable[..., Any]) -> bytes:
@@ -79,7 +80,11 @@ def source_files(fn: Callable[..., Any]) -> set[Path]:
         waiting += [
             sys.modules.get(name)
             for name in _imports(
-                path, module.__name__, bool(getattr(module, "__path__", None)), stat.st_mtime_ns, stat.st_size
+                path,
+                module.__name__,
+                bool(getattr(module, "__path__", None)),
+                stat.st_mtime_ns,
+                stat.st_size,
             )
         ]
     return found
@@ -108,7 +113,9 @@ def _source_file(module: ModuleType | None) -> Path | None:
 
 
 @cache
-def _imports(path: Path, module: str, is_package: bool, _mtime_ns: int, _size: int) -> tuple[str, ...]:  # noqa: FBT001 - a cache key
+def _imports(
+    path: Path, module: str, is_package: bool, _mtime_ns: int, _size: int
+) -> tuple[str, ...]:
     """Name the modules that a file imports, wherever the statement stands."""
     package = module if is_package else module.rpartition(".")[0]
     try:
@@ -135,7 +142,7 @@ def _walk(tree: ast.AST, package: str) -> Iterator[str]:
                 yield f"{base}.{alias.name}"
 
 
-def _constants(fn: Callable[..., Any], seen: set[int] | None = None) -> Iterator[tuple[str, str]]:
+def _constants(fn: Any, seen: set[int] | None = None) -> Iterator[tuple[str, str]]:
     """Give the values of global constants that a function and its helpers read.
 
     A constant may be computed when its module is imported, so its source says too little.
@@ -144,16 +151,26 @@ def _constants(fn: Callable[..., Any], seen: set[int] | None = None) -> Iterator
     if id(fn) in seen:
         return
     seen.add(id(fn))
-    scope = getattr(fn, "__globals__", {})
-    for name in _names(fn.__code__):
-        value = scope.get(name)
+    names = _names(fn.__code__)
+    for name, value in _globals(fn, names):
         inner = getattr(value, "py_func", value)
         if hasattr(inner, "__code__") and hasattr(inner, "__globals__"):
             yield from _constants(inner, seen)
-        elif isinstance(value, (int, float, complex, str, bytes, bool, tuple, np.generic, np.dtype)):
+        elif isinstance(value, _PLAIN):
             yield f"{fn.__qualname__}:{name}", repr(value)
         elif isinstance(value, np.ndarray):
             yield f"{fn.__qualname__}:{name}", hashlib.sha256(value.tobytes()).hexdigest()
+
+
+def _globals(fn: Any, names: set[str]) -> Iterator[tuple[str, Any]]:
+    """Give what a function's names stand for, in its module and in modules it reaches into."""
+    for name in names:
+        value = fn.__globals__.get(name)
+        if isinstance(value, ModuleType):
+            if _source_file(value) is not None:
+                yield from ((f"{name}.{n}", vars(value)[n]) for n in names if n in vars(value))
+        else:
+            yield name, value
 
 
 def _names(code: Any) -> set[str]:

@@ -41,7 +41,9 @@ def refuse_unfit(result: CompileResult, author: Callable[..., Any], argument_typ
     argument_types : tuple
         Numba types of its arguments.
     """
-    result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)  # links and optimises
+    result.library.get_pointer_to_function(
+        result.fndesc.llvm_cfunc_wrapper_name
+    )  # links and optimises
     code = result.library.get_llvm_str()
     where = author.__code__.co_filename
     if any(_RAISES.search(body) for body in _functions(code).values()):
@@ -52,15 +54,20 @@ def refuse_unfit(result: CompileResult, author: Callable[..., Any], argument_typ
         )
         raise KernelError(msg)
     if set(_ALLOCATES) & set(_CALL.findall(code)):
-        line = _line_reaching(author, argument_types, lambda body: bool(set(_ALLOCATES) & set(_CALL.findall(body))))
+        line = _line_reaching(
+            author, argument_types, lambda body: bool(set(_ALLOCATES) & set(_CALL.findall(body)))
+        )
         msg = (
-            f"{where}, line {line}: kernel '{author.__name__}' allocates memory on the audio thread; "
+            f"{where}, line {line}: kernel '{author.__name__}' allocates memory on the "
+            "audio thread; "
             "write a loop, use out=, or declare a buffer and fill it in prepare()"
         )
         raise KernelError(msg)
 
 
-def _line_reaching(author: Callable[..., Any], argument_types: Any, offends: Callable[[str], bool]) -> int:
+def _line_reaching(
+    author: Callable[..., Any], argument_types: Any, offends: Callable[[str], bool]
+) -> int:
     """Find the author's line whose call leads to a function whose code offends."""
     first = author.__code__.co_firstlineno
     try:
@@ -75,7 +82,11 @@ def _line_reaching(author: Callable[..., Any], argument_types: Any, offends: Cal
     reaching = {name for name, body in functions.items() if offends(body)} | set(_ALLOCATES)
     grown = True
     while grown:
-        fresh = {n for n, body in functions.items() if n not in reaching and reaching & set(_CALL.findall(body))}
+        fresh = {
+            n
+            for n, body in functions.items()
+            if n not in reaching and reaching & set(_CALL.findall(body))
+        }
         grown = bool(fresh)
         reaching |= fresh
     lines = dict(_LOCATION.findall(code))

@@ -60,5 +60,5 @@ class Backend(ABC):
         """Give the number of xruns that the host API reported."""
         return 0
 
-    def renew(self) -> None:
+    def renew(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Prepare for opening again after a loss."""

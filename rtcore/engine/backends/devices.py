@@ -174,7 +174,9 @@ def _leave() -> None:
         with contextlib.suppress(Exception):
             close()
     if _watcher is not None and not is_wounded():
-        time.sleep(SETTLE_S)  # a server that dies together with us is only known to be dead a little later
+        time.sleep(
+            SETTLE_S
+        )  # a server that dies together with us is only known to be dead a little later
     with contextlib.suppress(Exception):  # OutOfTime, or no new thread may be had this late
         if not is_wounded():
             bounded(portaudio()._exit_handler, LEAVE_S)  # noqa: SLF001 - the private door

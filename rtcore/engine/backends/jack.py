@@ -70,7 +70,8 @@ class JackBackend(Backend):
         chain = engine.chain
         if client.sample_rate != chain.sample_rate:
             msg = (
-                f"backend jack: the server runs at {client.sample_rate} Hz, the chain at {chain.sample_rate:g} Hz; "
+                f"backend jack: the server runs at {client.sample_rate} Hz, the chain at "
+                f"{chain.sample_rate:g} Hz; "
                 f"use --rate {client.sample_rate}, or restart the server at the chain's rate"
             )
             raise DeviceError(msg)
@@ -124,7 +125,9 @@ class JackBackend(Backend):
         if self.inputs:
             found["capture"] = max(self.client.latency_frames(p, "capture")[1] for p in self.inputs)
         if self.outputs:
-            found["playback"] = max(self.client.latency_frames(p, "playback")[1] for p in self.outputs)
+            found["playback"] = max(
+                self.client.latency_frames(p, "playback")[1] for p in self.outputs
+            )
         return found
 
     def xruns(self) -> int:

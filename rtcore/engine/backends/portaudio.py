@@ -33,7 +33,7 @@ class PortAudioBackend(Backend):
 
     name: ClassVar[str] = "portaudio"
 
-    def __init__(  # noqa: PLR0913 - keyword-only options
+    def __init__(
         self,
         *,
         input_device: Which = None,

@@ -51,14 +51,20 @@ class TimerBackend(Backend):
         chain = engine.chain
         ahead = int(_AHEAD_S * chain.sample_rate) if self.paced else _FILE_AHEAD_FRAMES
         ring = Ring((engine.real, (chain.channels_in,)), ahead)
-        source = silence(None, chain.sample_rate, chain.channels_in) if self.source is None else self.source
+        source = (
+            silence(None, chain.sample_rate, chain.channels_in)
+            if self.source is None
+            else self.source
+        )
         self._feeder = Feeder(blocks_of(source, chain.channels_in), ring)
         self._feeder.start()
         if self._feeder.error is not None:
             raise self._feeder.error
         self._engine, self._ring = engine, ring
         self._scratch = np.zeros((self.block_frames, chain.channels_in), engine.real)
-        engine.record["stop"] = 1  # a run that ends at once: the code is compiled before time counts
+        engine.record["stop"] = (
+            1  # a run that ends at once: the code is compiled before time counts
+        )
         self._run()
 
     def start(self) -> None:
