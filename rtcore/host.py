@@ -122,9 +122,7 @@ def all_plugins() -> list[PluginInfo]:
         if info.error or info.id not in first:
             found.append(info)
         else:
-            what = (
-                f"the id '{info.id}' is taken by {first[info.id].file}, searched earlier"
-            )
+            what = f"the id '{info.id}' is taken by {first[info.id].file}, searched earlier"
             found.append(replace(info, error=f"{info.file}: {what}; rename one"))
         if not info.error:
             first.setdefault(info.id, info)
@@ -134,9 +132,7 @@ def all_plugins() -> list[PluginInfo]:
 def _from_files() -> Iterator[PluginInfo]:
     for source in _sources():
         if source.hidden_by is not None:
-            what = (
-                f"is hidden by {source.hidden_by}, of the same name, searched earlier"
-            )
+            what = f"is hidden by {source.hidden_by}, of the same name, searched earlier"
             yield _unusable(source, f"{source.file}: {what}; rename one")
             continue
         try:
@@ -183,6 +179,8 @@ def _find_anywhere(name: str) -> type[Plugin]:
 
 def _sources() -> list[_Source]:
     """List the files on the search path as it is now; later ones of the same name are hidden."""
+    # A file, or a whole folder, may be younger than what Python remembers of the search path.
+    importlib.invalidate_caches()
     folders = search_path("plugins")
     rtcore.plugins.__path__[:] = [str(folder) for folder in folders]
     seen: dict[str, Path] = {}
@@ -218,7 +216,6 @@ def _load(source: _Source) -> ModuleType:
         if getattr(loaded, "__file__", None) == str(source.file):
             return loaded
         del sys.modules[name]  # the search path has changed since
-    importlib.invalidate_caches()  # the file may be younger than the folder's cached listing
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:

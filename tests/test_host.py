@@ -104,6 +104,16 @@ class TestFind:
         monkeypatch.setenv("RTCORE_PLUGIN_PATH", str(folders[1]))
         assert "After" == host.find("moving").__name__
 
+    def test_folder_made_later(self, folders):
+        """A user's folder that did not exist at the first look is seen at the next."""
+        with pytest.raises(PluginError):
+            host.find("latecomer")
+        user = folders[0].parent / "data" / "rtcore" / "plugins"
+        user.mkdir(parents=True)
+        put(user, "latecomer", "latecomer")
+        assert "latecomer" == host.find("latecomer").id
+        assert ["user"] == [info.origin for info in infos("latecomer")]
+
     def test_unknown(self, folders):
         """An unknown name gives the nearest one and the folders."""
         put(folders[0], "louder_e", "louder_e")
