@@ -10,7 +10,7 @@ from rtcore.plugin import Plugin, Prepared, Setting, Spec
 
 
 @helper
-def delay_channel(source, target, line, start, delay):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - compiled
+def delay_channel(source, target, line, start, delay):  # noqa: ANN001, ANN201 - compiled
     """Write ``source`` to ``target``, ``delay`` frames late, through a circular ``line``."""
     at = start
     if delay == 0:
@@ -52,7 +52,13 @@ class Sum(Plugin):
     id = "sum"
     delays = Setting((0,), doc="frames of delay of each branch")
     gains_db = Setting((0.0,), doc="gain of each branch in dB")
-    buffers = {"lines": "real[:, :]", "delay": "i8[:]", "at": "i8[:]", "gain": "real[:]", "late": "real[:]"}
+    buffers = {
+        "lines": "real[:, :]",
+        "delay": "i8[:]",
+        "at": "i8[:]",
+        "gain": "real[:]",
+        "late": "real[:]",
+    }
 
     def prepare(self, spec: Spec) -> Prepared:
         """Make a delay line for each channel of each branch."""
@@ -60,7 +66,12 @@ class Sum(Plugin):
         delays = np.repeat(np.asarray(self.delays, np.int64), width)
         gains = 10.0 ** (np.asarray(self.gains_db, float) / 20.0)
         lines = np.zeros((spec.channels, max(1, int(delays.max(initial=0)))))
-        buffers = {"lines": lines, "delay": delays, "at": np.zeros(spec.channels, np.int64), "gain": gains}
+        buffers = {
+            "lines": lines,
+            "delay": delays,
+            "at": np.zeros(spec.channels, np.int64),
+            "gain": gains,
+        }
         return Prepared(channels_out=width, buffers={**buffers, "late": np.zeros(spec.max_frames)})
 
     @kernel

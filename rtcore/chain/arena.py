@@ -25,14 +25,18 @@ class Arena:
     """
 
     def __init__(self, pieces: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
-        sizes = [int(np.prod(shape, dtype=np.int64)) * dtype.itemsize for dtype, shape in pieces.values()]
+        sizes = [
+            int(np.prod(shape, dtype=np.int64)) * dtype.itemsize for dtype, shape in pieces.values()
+        ]
         offsets = np.cumsum([0, *(-(-size // _ALIGN) * _ALIGN for size in sizes)])
         raw = np.zeros(int(offsets[-1]) + _ALIGN, np.uint8)
         start = -raw.ctypes.data % _ALIGN
         self.memory = raw[start : start + int(offsets[-1])]
         self._views = {
             name: self.memory[offset : offset + size].view(dtype).reshape(shape)
-            for (name, (dtype, shape)), size, offset in zip(pieces.items(), sizes, offsets, strict=False)
+            for (name, (dtype, shape)), size, offset in zip(
+                pieces.items(), sizes, offsets, strict=False
+            )
         }
 
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:

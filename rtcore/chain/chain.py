@@ -42,6 +42,7 @@ class Chain:
         Longest block that is handed to a plugin; longer input is cut, which changes no sample.
     block_frames : int
         Promise that every block is a multiple of this; lowers the delay of plugins with a hop.
+        Changes for a frame then take effect at the next multiple.
 
     Raises
     ------
@@ -68,11 +69,16 @@ class Chain:
     ) -> None:
         _check_stream(sample_rate, channels, dtype)
         path = None if listeners is None else Path(listeners)
+        max_frames = max(
+            block_frames, max_frames - max_frames % block_frames
+        )  # cuts keep the promise
         self.spec = Spec(float(sample_rate), int(channels), int(max_frames), np.dtype(dtype), path)
         self.elements = list(elements)
         self.table = Table(Graph.build(self.elements, self.spec, block_frames))
         self.stream = Stream(self.table)
-        self._owner: object | None = None  # an engine, while it plays this chain
+        self._owner: object | None = (
+            None  # the engine that plays this chain, or the chain that took it over
+        )
         self._flags = Flag(0)
 
     @classmethod
@@ -96,7 +102,9 @@ class Chain:
         return chain_from_toml(Path(path), overrides)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], base: Path | None = None, **overrides: Any) -> Chain:
+    def from_config(
+        cls, config: Mapping[str, Any], base: Path | None = None, **overrides: Any
+    ) -> Chain:
         """Build a chain from the same keys as a TOML file, as a mapping."""
         from rtcore.chain.config import chain_from_mapping
 
@@ -163,9 +171,13 @@ class Chain:
             Where the shape or the type is wrong, or an engine plays this chain.
         """
         if self._owner is not None:
-            msg = "an engine plays this chain; stop it first, or build a second chain from the same elements"
+            msg = f"{_user(self._owner)} plays this chain; build a second chain from the same elements"
             raise StreamError(msg)
         planar = self._planar(x)
+        step = self.table.graph.block_frames
+        if planar.shape[1] % step:
+            msg = f"this chain was promised blocks of a multiple of {step} frames, got {planar.shape[1]}; feed such blocks"
+            raise StreamError(msg)
         self._mark(Flag.LOST if lost else Flag(0))
         y = np.empty((self.channels_out, planar.shape[1]), self.spec.dtype)
         self.stream.run(planar, y)
@@ -179,7 +191,12 @@ class Chain:
         ndarray
             (channels_out, tail_frames).
         """
-        return self.process(np.zeros((self.channels_in, self.tail_frames), self.spec.dtype)).reshape(self.channels_out, -1)
+        step = self.table.graph.block_frames
+        whole = -(-self.tail_frames // step) * step
+        rest = self.process(np.zeros((self.channels_in, whole), self.spec.dtype)).reshape(
+            self.channels_out, -1
+        )
+        return rest[:, : self.tail_frames]
 
     def render(self, x: Any, *, tail: bool = True) -> np.ndarray[Any, Any]:
         """Reset, play a whole signal, and append its tail.
@@ -199,8 +216,11 @@ class Chain:
         return np.concatenate([body, rest if body.ndim == rest.ndim else rest[0]], axis=-1)
 
     def reset(self) -> None:
-        """Forget all sound; parameters stay as they are."""
-        self.stream.send(Command.RESET, -1, say={"event": "reset", "plugin": "*"})
+        """Forget all sound; parameters stay as they are, and changes for later frames stay queued."""
+        if self._owner is None:
+            self.stream.reset()
+        else:
+            self.stream.send(Command.RESET, -1, say={"event": "reset", "plugin": "*"})
 
     def update(self, which: int | str, *, at_frame: int = -1, **settings: Any) -> None:
         """Change parameters while it plays.
@@ -213,7 +233,8 @@ class Chain:
         which : int or str
             Number of the plugin among :attr:`nodes`, its id, or its place (``plugin[1].gain``).
         at_frame : int
-            Stream position at which the change takes effect; -1 for the next frame.
+            Stream position at which the change takes effect; -1 for the next frame.  Changes take
+            effect in the order in which they are given.
         **settings
             New values.
 
@@ -225,19 +246,40 @@ class Chain:
         number = self.find(which)
         placed = self.nodes[number]
         changed = placed.node.plugin.update(**settings)  # validates everything first
-        say = {"event": "update", "plugin": placed.path, "values": dict(settings)}
+        say = {
+            "event": "update",
+            "plugin": placed.path,
+            "values": self._written(settings, placed.path),
+        }
         if set(settings) <= set(type(changed).params):
             self._aim(number, placed.node, changed, settings, at_frame, say)
         else:
             self._redesign(number, placed, changed, at_frame, say)
 
-    def _aim(self, number: int, node: Node, changed: Plugin, settings: Mapping[str, Any], at_frame: int, say: Any) -> None:
+    def _aim(
+        self,
+        number: int,
+        node: Node,
+        changed: Plugin,
+        settings: Mapping[str, Any],
+        at_frame: int,
+        say: Any,
+    ) -> None:
+        rate = self.sample_rate
+        fields = [
+            (
+                number,
+                node.slot(name),
+                type(changed).params[name].in_kernel(changed.values[name], rate),
+            )
+            for name in settings
+        ]
+        self.stream.send_together(Command.PARAM, fields, at_frame=at_frame, say=say)
         node.plugin = changed
-        for k, name in enumerate(settings):
-            value = node.kernel_value(name)
-            self.stream.send(Command.PARAM, number, node.slot(name), value, at_frame=at_frame, say=say if k == 0 else None)
 
-    def _redesign(self, number: int, placed: PlacedNode, changed: Plugin, at_frame: int, say: Any) -> None:
+    def _redesign(
+        self, number: int, placed: PlacedNode, changed: Plugin, at_frame: int, say: Any
+    ) -> None:
         old = placed.node
         node = Node(changed, old.spec, self.table.graph.block_frames)
         self.replace_node(number, node, at_frame=at_frame, say=say)
@@ -252,12 +294,18 @@ class Chain:
                 f"from {old.channels_out} to {node.channels_out}) while it plays; swap the whole chain instead"
             )
             raise ConfigError(placed.path, msg)
-        pair = self.table.template(number, node, 0)
-        serial_fade = self.spec.frames(_FADE_S)
+        pair = self.table.template(node)
+        fade = self.spec.frames(_FADE_S)
         spare = pair.ctypes.data + pair.itemsize
         # The step's record goes on in the pair's second place, with the old node's memory.
         self.stream.keep(spare, (pair, old))
-        self.stream.send(Command.SWAP_STEP, number, pair.ctypes.data, serial_fade, at_frame=at_frame, say=say)
+        try:
+            self.stream.send(
+                Command.SWAP_STEP, number, pair.ctypes.data, fade, at_frame=at_frame, say=say
+            )
+        except StreamError:
+            self.stream.let_go(spare)
+            raise
         placed.node = node
 
     def swap(self, other: Chain, *, at_frame: int = -1) -> None:
@@ -274,19 +322,40 @@ class Chain:
         ------
         ConfigError
             Where rate, type or channels differ.
+        StreamError
+            Where the other chain is playing, or was taken over before.
         """
+        if other is self or other._owner is not None:
+            user = "this very stream" if other is self else _user(other._owner)
+            msg = f"a chain that takes over must be fresh, but {user} plays it; build another from the same elements"
+            raise StreamError(msg)
         ours = (self.sample_rate, self.spec.dtype, self.channels_in, self.channels_out)
         theirs = (other.sample_rate, other.spec.dtype, other.channels_in, other.channels_out)
         if ours != theirs:
             msg = f"a chain that takes over must be for the same stream; it is for {theirs}, this one for {ours}"
             raise ConfigError("swap", msg)
-        self.stream.keep(other.table.address, other.table)
-        say = {"event": "swap", "chain": [placed.path for placed in other.nodes]}
-        self.stream.send(
-            Command.SWAP_CHAIN, other.table.address, 0, self.spec.frames(_FADE_S), at_frame=at_frame, say=say
-        )
+        if self.table.graph.block_frames % other.table.graph.block_frames:
+            promised, wanted = self.table.graph.block_frames, other.table.graph.block_frames
+            msg = f"the new chain wants blocks of {wanted} frames, this stream has {promised}; build it with block_frames = {promised}"
+            raise ConfigError("swap", msg)
+        address = other.table.address
+        say = {"event": "swap", "chain": self._described(other)}
+        self.stream.keep(address, other.table)
+        try:
+            self.stream.send(
+                Command.SWAP_CHAIN,
+                address,
+                0,
+                self.spec.frames(_FADE_S),
+                at_frame=at_frame,
+                say=say,
+            )
+        except StreamError:
+            self.stream.let_go(address)
+            raise
         self.table = self.stream.table = other.table
         self.elements = other.elements
+        other._owner = self
 
     def find(self, which: int | str) -> int:
         """Give the number of a plugin among :attr:`nodes`.
@@ -298,7 +367,9 @@ class Chain:
         """
         if isinstance(which, int):
             if not 0 <= which < len(self.nodes):
-                raise ParameterError("plugin", f"there is no number {which}; the chain has {len(self.nodes)}")
+                raise ParameterError(
+                    "plugin", f"there is no number {which}; the chain has {len(self.nodes)}"
+                )
             return which
         hits = [k for k, p in enumerate(self.nodes) if which in (p.path, p.node.plugin.id)]
         if len(hits) == 1:
@@ -306,14 +377,40 @@ class Chain:
         known = [p.node.plugin.id for p in self.nodes]
         if hits:
             places = ", ".join(self.nodes[k].path for k in hits)
-            raise ParameterError("plugin", f"'{which}' stands in the chain {len(hits)} times; name one of {places}")
-        raise ParameterError("plugin", f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}")
+            raise ParameterError(
+                "plugin", f"'{which}' stands in the chain {len(hits)} times; name one of {places}"
+            )
+        raise ParameterError(
+            "plugin",
+            f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}",
+        )
+
+    def _written(self, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Bring values to a form that a session log can hold, where somebody listens."""
+        from rtcore.chain.export import plain
+
+        if self.stream.on_event is None:
+            return {}
+        try:
+            return {key: plain(value, f"{path}.{key}") for key, value in values.items()}
+        except ConfigError:  # a log of words is better than none
+            return {key: repr(value) for key, value in values.items()}
+
+    def _described(self, other: Chain) -> dict[str, Any]:
+        """Describe a chain for a session log, where somebody listens."""
+        from rtcore.chain.export import config_from_chain
+
+        if self.stream.on_event is None:
+            return {}
+        try:
+            return config_from_chain(other)
+        except ConfigError as error:
+            return {"plugin": [], "not_written": str(error)}
 
     def _mark(self, flags: Flag) -> None:
         if flags != self._flags:
             self._flags = flags
-            say = {"event": "flags", "flags": int(flags)}
-            self.stream.send(Command.FLAGS, int(flags), at_frame=self.stream.position, say=say)
+            self.stream.mark(int(flags))
 
     def _planar(self, x: Any) -> np.ndarray[Any, Any]:
         array = np.asarray(x)
@@ -322,17 +419,32 @@ class Chain:
             raise StreamError(msg)
         planar = array[np.newaxis] if array.ndim == 1 else array
         if planar.ndim != 2 or planar.shape[0] != self.channels_in:  # noqa: PLR2004 - channels and frames
-            hint = "; transpose it (x.T)" if planar.ndim == 2 and planar.shape[1] == self.channels_in else ""  # noqa: PLR2004 - as above
+            hint = (
+                "; transpose it (x.T)"
+                if planar.ndim == 2 and planar.shape[1] == self.channels_in
+                else ""
+            )  # noqa: PLR2004 - as above
             msg = f"sound must have the shape ({self.channels_in}, frames), got {array.shape}{hint}"
             raise StreamError(msg)
         return np.ascontiguousarray(planar, self.spec.dtype)
 
 
+def _user(owner: object) -> str:
+    """Say who plays a chain's elements."""
+    return "another chain" if isinstance(owner, Chain) else "an engine"
+
+
 def _check_stream(sample_rate: float, channels: int, dtype: Any) -> None:
     low, high = _RATES
     if not isinstance(sample_rate, (int, float)) or not low <= sample_rate <= high:
-        raise ConfigError("sample_rate", f"must be between {low:g} and {high:g} Hz, got {sample_rate}")
+        raise ConfigError(
+            "sample_rate", f"must be between {low:g} and {high:g} Hz, got {sample_rate}"
+        )
     if not isinstance(channels, (int, np.integer)) or not 1 <= channels <= _MAX_CHANNELS:
-        raise ConfigError("channels", f"must be a whole number from 1 to {_MAX_CHANNELS}, got {channels}")
-    if str(np.dtype(dtype) if dtype in ("float32", "float64", np.float32, np.float64) else dtype) not in {"float32", "float64"}:
+        raise ConfigError(
+            "channels", f"must be a whole number from 1 to {_MAX_CHANNELS}, got {channels}"
+        )
+    if str(
+        np.dtype(dtype) if dtype in ("float32", "float64", np.float32, np.float64) else dtype
+    ) not in {"float32", "float64"}:
         raise ConfigError("dtype", f"must be 'float32' or 'float64', got {dtype!r}")

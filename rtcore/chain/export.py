@@ -105,7 +105,7 @@ def _table(element: Element, where: str, playing: Mapping[str, Plugin]) -> dict[
     place = f"{where}.{element.id}"
     if isinstance(element, Plugin):
         now = playing.get(place, element)
-        values = {key: _plain(value, f"{place}.{key}") for key, value in now.values.items()}
+        values = {key: plain(value, f"{place}.{key}") for key, value in now.values.items()}
         written = {key: value for key, value in values.items() if value is not None}
         return {"id": element.id, **written}
     branches = [
@@ -118,22 +118,22 @@ def _table(element: Element, where: str, playing: Mapping[str, Plugin]) -> dict[
     return {"id": Parallel.id, "gains_db": list(element.gains_db), "branch": tables}
 
 
-def _plain(value: Any, where: str) -> Any:
+def plain(value: Any, where: str) -> Any:
     """Bring a value to what TOML and JSON can hold; None stays None."""
     if isinstance(value, Audiogram):
         return _listener(Listener.both(value))
     if isinstance(value, Listener):
         return _listener(value)
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist(), where)
+        return plain(value.tolist(), where)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, list | tuple):
-        return [_plain(entry, f"{where}[{k}]") for k, entry in enumerate(value)]
+        return [plain(entry, f"{where}[{k}]") for k, entry in enumerate(value)]
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry, f"{where}.{key}") for key, entry in value.items()}
+        return {str(key): plain(entry, f"{where}.{key}") for key, entry in value.items()}
     what = f"a {type(value).__name__} cannot be written in a chain file; use numbers and texts"
     raise ConfigError(where, what)
 

@@ -28,11 +28,18 @@ class Parallel:
 
     id = "parallel"
 
-    def __init__(self, *branches: Sequence[Element], gains_db: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, *branches: Sequence[Element], gains_db: Sequence[float] | None = None
+    ) -> None:
         if not branches:
-            raise ParameterError("branch", "a parallel element needs at least one branch; give [[plugin.branch]] tables")
+            raise ParameterError(
+                "branch",
+                "a parallel element needs at least one branch; give [[plugin.branch]] tables",
+            )
         self.branches = [list(b) for b in branches]
-        self.gains_db = [float(g) for g in (gains_db if gains_db is not None else [0.0] * len(branches))]
+        self.gains_db = [
+            float(g) for g in (gains_db if gains_db is not None else [0.0] * len(branches))
+        ]
         if len(self.gains_db) != len(branches):
             what = f"must have one gain for each of the {len(branches)} branches, got {len(self.gains_db)}"
             raise ParameterError("gains_db", what)
@@ -147,19 +154,28 @@ class Graph:
         except ParameterError as error:
             raise ConfigError(f"{where}.{error.key}", error.what) from error
         except ConfigError as error:
-            raise ConfigError(f"{where}.{error.where}" if error.where else where, error.what) from error
+            raise ConfigError(
+                f"{where}.{error.where}" if error.where else where, error.what
+            ) from error
         except PluginError as error:
             raise type(error)(f"{where}: {error}") from error
         target = self._buffer(node.channels_out)
         self.steps.append(PlacedNode(node, where, source, target))
         return target, facts.then(node)
 
-    def _branches(self, element: Parallel | PerEar, source: Place, facts: Facts, where: str) -> tuple[Place, Facts]:
+    def _branches(
+        self, element: Parallel | PerEar, source: Place, facts: Facts, where: str
+    ) -> tuple[Place, Facts]:
         sources = [source] * len(element.branches)
         if isinstance(element, PerEar):
             if source.channels != len(element.branches):
-                raise ConfigError(where, f"per-ear processing needs 2 channels, got {source.channels}; set channels = 2")
-            sources = [replace(source, channel=source.channel + ear, channels=1) for ear in range(2)]
+                raise ConfigError(
+                    where,
+                    f"per-ear processing needs 2 channels, got {source.channels}; set channels = 2",
+                )
+            sources = [
+                replace(source, channel=source.channel + ear, channels=1) for ear in range(2)
+            ]
         results = [
             self._series(branch, start, f"{where}.branch[{k}].plugin")
             for k, (branch, start) in enumerate(zip(element.branches, sources, strict=True))
@@ -171,14 +187,20 @@ class Graph:
         if isinstance(element, Parallel):
             if len({place.channels for place in places}) > 1:
                 widths = ", ".join(str(place.channels) for place in places)
-                raise ConfigError(where, f"branches must have equal channel counts to be added, got {widths}")
+                raise ConfigError(
+                    where, f"branches must have equal channel counts to be added, got {widths}"
+                )
             joint: Plugin = Sum(delays=tuple(delays), gains_db=tuple(element.gains_db))
         else:
             joint = Align(delays=tuple(np.repeat(delays, [p.channels for p in places]).tolist()))
         target, _ = self._step(joint, joined, Facts(), where)
-        tail = max(part.tail_frames + delay for (_, part), delay in zip(results, delays, strict=True))
+        tail = max(
+            part.tail_frames + delay for (_, part), delay in zip(results, delays, strict=True)
+        )
         ahead = max(part.lookahead_frames for _, part in results)
-        return target, Facts(facts.latency_frames + latest, facts.lookahead_frames + ahead, facts.tail_frames + tail)
+        return target, Facts(
+            facts.latency_frames + latest, facts.lookahead_frames + ahead, facts.tail_frames + tail
+        )
 
     def _gather(self, places: list[Place], source: Place, where: str) -> Place:
         """Let the branches write side by side into one buffer."""
@@ -186,8 +208,12 @@ class Graph:
         channel = 0
         for place in places:
             spot = Place(joined.buffer, channel, place.channels)
-            if place.buffer == source.buffer:  # a dry branch: nothing writes its channels, so copy them
-                dry = Node(Align(delays=(0,) * place.channels), replace(self.spec, channels=place.channels))
+            if (
+                place.buffer == source.buffer
+            ):  # a dry branch: nothing writes its channels, so copy them
+                dry = Node(
+                    Align(delays=(0,) * place.channels), replace(self.spec, channels=place.channels)
+                )
                 self.steps.append(PlacedNode(dry, f"{where}.dry", place, spot))
             else:
                 writer = next(step for step in self.steps if step.y.buffer == place.buffer)

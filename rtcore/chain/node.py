@@ -70,7 +70,10 @@ class Node:
         arrays = self._arrays(prepared)
         per_frame = {p.kernel_name or name: p.smoothing_s > 0 for name, p in cls.params.items()}
         self.address = cls.process.address(real, record, cls.buffer_types(), per_frame)
-        pieces = {"record": (record, (1,)), **{f"buffer {n}": (a.dtype, a.shape) for n, a in arrays.items()}}
+        pieces = {
+            "record": (record, (1,)),
+            **{f"buffer {n}": (a.dtype, a.shape) for n, a in arrays.items()},
+        }
         if hop:
             channels = (self.channels_in, self.channels_out)
             pieces |= reblock_pieces(hop, self.reblock_frames, channels, self.spec.max_frames, real)
@@ -91,7 +94,13 @@ class Node:
         self.record["rt_controls"] = self.controls.ctypes.data
         self.state_address = self.record.ctypes.data
         if hop:
-            outer = reblock_fill(self.arena, self.address, self.state_address, self.reblock_frames, self.spec.max_frames)
+            outer = reblock_fill(
+                self.arena,
+                self.address,
+                self.state_address,
+                self.reblock_frames,
+                self.spec.max_frames,
+            )
             self.address, self.state_address = reblock_address(real), outer.ctypes.data
         self.pristine = self.arena.memory.copy()
 
@@ -113,14 +122,18 @@ class Node:
             raise PluginError(msg)
         found = {}
         for name, (kind, ndim) in declared.items():
-            array = np.ascontiguousarray(prepared.buffers[name], self.spec.dtype if kind == "real" else kind)
+            array = np.ascontiguousarray(
+                prepared.buffers[name], self.spec.dtype if kind == "real" else kind
+            )
             if array.ndim != ndim:
                 msg = f"plugin '{self.plugin.id}': buffer {name} has {array.ndim} dimensions, declared are {ndim}"
                 raise PluginError(msg)
             found[name] = array
         return found
 
-    def _make_controls(self, max_frames: int) -> tuple[np.ndarray[Any, Any], list[np.ndarray[Any, Any]]]:
+    def _make_controls(
+        self, max_frames: int
+    ) -> tuple[np.ndarray[Any, Any], list[np.ndarray[Any, Any]]]:
         params = type(self.plugin).params
         controls = np.zeros(max(1, len(params)), CONTROL)
         ramps = []
@@ -166,9 +179,16 @@ class Node:
     def subnormals(self) -> int:
         """Count subnormal numbers in the buffers of the stream's real type and in real scalars."""
         real = self.spec.dtype
-        values = [np.asarray(self.record[n]).reshape(-1) for n, k in type(self.plugin).state.items() if k == "real"]
+        values = [
+            np.asarray(self.record[n]).reshape(-1)
+            for n, k in type(self.plugin).state.items()
+            if k == "real"
+        ]
         kinds = type(self.plugin).buffer_types()
-        values += [self.arena[f"buffer {name}"].reshape(-1) for name, (kind, _) in kinds.items() if kind == "real"]
+        values += [
+            self.arena[f"buffer {name}"].reshape(-1)
+            for name, (kind, _) in kinds.items()
+            if kind == "real"
+        ]
         tiny = np.finfo(real).tiny
         return int(sum(np.count_nonzero((v != 0) & (np.abs(v) < tiny)) for v in values))
-

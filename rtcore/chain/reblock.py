@@ -118,7 +118,11 @@ def reblock_address(real: np.dtype[Any]) -> int:
 
 
 def reblock_pieces(
-    hop_frames: int, delay_frames: int, channels: tuple[int, int], max_frames: int, real: np.dtype[Any]
+    hop_frames: int,
+    delay_frames: int,
+    channels: tuple[int, int],
+    max_frames: int,
+    real: np.dtype[Any],
 ) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """Say what memory the adapter needs, for an :class:`~rtcore.chain.arena.Arena`."""
     capacity = delay_frames + max_frames + 2 * hop_frames

@@ -23,7 +23,7 @@ class Event(enum.IntEnum):
 
     APPLIED = 1  # a command, by serial number
     RETIRED = 2  # the address of a STEP or CHAIN whose cross-fade is over
-    FAULT = 3  # a plugin gave NaN, Inf or a status: step, status
+    FAULT = 3  # a plugin gave NaN, Inf or a status: step, status, and its chain for a serial
 
 
 #: One processor in place: code, memory, and where its samples lie.
@@ -52,7 +52,7 @@ STEP = np.dtype(
         ("old", "u8"),  # address of the STEP this one replaces, while both play
         ("fade_left", "i8"),
         ("fade_frames", "i8"),
-        ("serial", "i8"),
+        ("chain", "u8"),  # address of the CHAIN in which it stands
     ],
     align=True,
 )

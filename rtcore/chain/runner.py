@@ -31,7 +31,11 @@ _STEP_BYTES = STEP.itemsize
 _CONTROL_BYTES = CONTROL.itemsize
 _EVENT_BYTES = EVENT.itemsize
 _CONTROLS_FIELD = np.dtype(HEADER, align=True).fields["rt_controls"][1]  # type: ignore[index]
-_PARAM, _SWAP_STEP, _SWAP_CHAIN = int(Command.PARAM), int(Command.SWAP_STEP), int(Command.SWAP_CHAIN)
+_PARAM, _SWAP_STEP, _SWAP_CHAIN = (
+    int(Command.PARAM),
+    int(Command.SWAP_STEP),
+    int(Command.SWAP_CHAIN),
+)
 _RESET, _FLAGS = int(Command.RESET), int(Command.FLAGS)
 _APPLIED, _RETIRED, _FAULT = int(Event.APPLIED), int(Event.RETIRED), int(Event.FAULT)
 
@@ -59,8 +63,12 @@ def first_bad(address: int, channels: int, frames: int, real: Any) -> int:
     The exponent bits are tested: no compiler flag can optimise that away.
     """
     if size_of(real) == 4:  # noqa: PLR2004 - bytes of a float32
-        return _first_bad(carray(pointer(address, np.int32), (channels, frames)), np.int32(0x7F800000))
-    return _first_bad(carray(pointer(address, np.int64), (channels, frames)), np.int64(0x7FF0000000000000))
+        return _first_bad(
+            carray(pointer(address, np.int32), (channels, frames)), np.int32(0x7F800000)
+        )
+    return _first_bad(
+        carray(pointer(address, np.int64), (channels, frames)), np.int64(0x7FF0000000000000)
+    )
 
 
 @native
@@ -99,14 +107,18 @@ def _fade_to_silence(step: Any, y: Any, last: Any, start: int, frames: int) -> N
 
 
 @native
-def _play_step(stream: Any, step: Any, index: int, x: int, y: int, frames: int, real: Any, scratch: Any) -> None:
+def _play_step(
+    stream: Any, step: Any, index: int, x: int, y: int, frames: int, real: Any, scratch: Any
+) -> None:
     """Call a step's processor; where it fails, mute it with a fade, and say so if ``index >= 0``."""
     out = carray(pointer(y, real), (step.channels_out, frames))
     last = carray(pointer(np.uintp(step.last), real), (step.channels_out,))
     if step.muted != 0:
         _fade_to_silence(step, out, last, 0, frames)
         return
-    status = call_process(np.uintp(step.fn), np.uintp(step.state), np.uintp(stream.context), x, y, np.int32(frames))
+    status = call_process(
+        np.uintp(step.fn), np.uintp(step.state), np.uintp(stream.context), x, y, np.int32(frames)
+    )
     bad = 0 if status != 0 else first_bad(y, step.channels_out, frames, real)
     if bad == frames:
         for c in range(step.channels_out):
@@ -120,11 +132,13 @@ def _play_step(stream: Any, step: Any, index: int, x: int, y: int, frames: int, 
             last[c] = out[c, bad - 1]
     _fade_to_silence(step, out, last, bad, frames)
     if index >= 0:
-        _tell(stream, _FAULT, index, np.int64(status), step.serial, scratch)
+        _tell(stream, _FAULT, index, np.int64(status), np.int64(step.chain), scratch)
 
 
 @native
-def _run_step(stream: Any, step: Any, index: int, frames: int, real: Any, scratch: Any, fade_scratch: int) -> None:
+def _run_step(
+    stream: Any, step: Any, index: int, frames: int, real: Any, scratch: Any, fade_scratch: int
+) -> None:
     x = np.uintp(step.x) + np.uintp(step.x_channel * frames * size_of(real))
     y = np.uintp(step.y) + np.uintp(step.y_channel * frames * size_of(real))
     _play_step(stream, step, index, x, y, frames, real, scratch)
@@ -132,7 +146,12 @@ def _run_step(stream: Any, step: Any, index: int, frames: int, real: Any, scratc
         old = carray(pointer(np.uintp(step.old), STEP), (1,))[0]
         _play_step(stream, old, -1, x, fade_scratch, frames, real, scratch)
         out = carray(pointer(y, real), (step.channels_out, frames))
-        _mix(out, carray(pointer(fade_scratch, real), (step.channels_out, frames)), step.fade_left, step.fade_frames)
+        _mix(
+            out,
+            carray(pointer(fade_scratch, real), (step.channels_out, frames)),
+            step.fade_left,
+            step.fade_frames,
+        )
         step.fade_left = max(step.fade_left - frames, 0)
         if step.fade_left == 0:
             _retire_old(stream, step, scratch)
@@ -160,11 +179,15 @@ def _retire_chain(stream: Any, scratch: Any) -> None:
 
 @native
 def _mix(new: Any, old: Any, left: int, total: int) -> None:
-    """Cross-fade with equal gain, in place, ``left`` frames before its end."""
+    """Cross-fade with equal gain, in place, ``left`` frames before its end.
+
+    One product a sample: of two, the compiler may fuse either with the sum, in the vector loop
+    one and in its remainder the other, and the bits would depend on how the stream is cut.
+    """
     for c in range(new.shape[0]):
         for i in range(new.shape[1]):
             share = max(left - 1 - i, 0) / total
-            new[c, i] = new[c, i] * (1.0 - share) + old[c, i] * share
+            new[c, i] += share * (old[c, i] - new[c, i])
 
 
 @native
@@ -210,14 +233,34 @@ def _take_channel(source: int, target: int, stride: int, frames: int, real: Any)
     if size_of(real) == 4:  # noqa: PLR2004 - bytes of a float32
         exponent = np.int32(0x7F800000)
         words = carray(pointer(source, np.int32), (span,))
-        return _take(words, carray(pointer(target, np.int32), (frames,)), stride, exponent, np.int32(-0x80000000)) < exponent
+        return (
+            _take(
+                words,
+                carray(pointer(target, np.int32), (frames,)),
+                stride,
+                exponent,
+                np.int32(-0x80000000),
+            )
+            < exponent
+        )
     wide = np.int64(0x7FF0000000000000)
     longs = carray(pointer(source, np.int64), (span,))
-    return _take(longs, carray(pointer(target, np.int64), (frames,)), stride, wide, np.int64(-0x8000000000000000)) < wide
+    return (
+        _take(
+            longs,
+            carray(pointer(target, np.int64), (frames,)),
+            stride,
+            wide,
+            np.int64(-0x8000000000000000),
+        )
+        < wide
+    )
 
 
 @native
-def _load(stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames: int, real: Any) -> None:
+def _load(
+    stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames: int, real: Any
+) -> None:
     """Copy the input into the chain's own planar buffer; replace NaN and Inf by silence."""
     good = True
     for c in range(chain.channels_in):
@@ -229,7 +272,17 @@ def _load(stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames
 
 
 @native
-def _play(stream: Any, inputs: Any, in_stride: int, outputs: Any, out_stride: int, offset: int, frames: int, real: Any, scratch: Any) -> None:  # noqa: E501, PLR0913 - one block
+def _play(
+    stream: Any,
+    inputs: Any,
+    in_stride: int,
+    outputs: Any,
+    out_stride: int,
+    offset: int,
+    frames: int,
+    real: Any,
+    scratch: Any,
+) -> None:  # noqa: E501, PLR0913 - one block
     chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
     _load(stream, chain, inputs, in_stride, offset, frames, real)
     _run_steps(stream, chain, frames, real, scratch)
@@ -301,7 +354,9 @@ def _swap_step(stream: Any, steps: Any, command: Any, scratch: Any) -> None:
     """Put a new step in the old one's place; what it replaces goes on as a copy behind it."""
     step = steps[command.target]
     _retire_old(stream, step, scratch)
-    new = carray(pointer(np.uintp(command.argument), STEP), (2,))  # the new step, and room for the old
+    new = carray(
+        pointer(np.uintp(command.argument), STEP), (2,)
+    )  # the new step, and room for the old
     place = np.uintp(steps.ctypes.data) + np.uintp(command.target * _STEP_BYTES)
     spare = np.uintp(command.argument) + np.uintp(_STEP_BYTES)
     copy_bytes(spare, place, _STEP_BYTES)
@@ -314,7 +369,6 @@ def _swap_step(stream: Any, steps: Any, command: Any, scratch: Any) -> None:
     step.control_count = new[0].control_count
     step.last = new[0].last
     step.histogram = new[0].histogram
-    step.serial = new[0].serial
     step.muted = 0
     step.mute_left = 0
     step.old = spare
@@ -337,7 +391,15 @@ def _until_next_command(stream: Any, scratch: Any) -> int:
 
 
 @native
-def stream_run(stream_at: int, inputs: Any, in_stride: int, outputs: Any, out_stride: int, frames: int, real: Any) -> None:
+def stream_run(
+    stream_at: int,
+    inputs: Any,
+    in_stride: int,
+    outputs: Any,
+    out_stride: int,
+    frames: int,
+    real: Any,
+) -> None:
     """Play ``frames`` frames.
 
     Parameters

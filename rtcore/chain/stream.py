@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from rtcore.chain.records import COMMAND, EVENT, STREAM, Command, Event
-from rtcore.chain.runner import stream_run
+from rtcore.chain.runner import stream_reset, stream_run
 from rtcore.chain.table import Table
 from rtcore.errors import StreamError
 from rtcore.kernels.context import ABI_VERSION, CONTEXT
@@ -18,6 +19,8 @@ from rtcore.kernels.rt import flush_denormals, restore_float_mode
 from rtcore.rings import Ring
 
 _QUEUE = 4096
+#: Each command is answered by at most two events, and many may be applied before anybody looks.
+_EVENTS = 4 * _QUEUE
 
 
 @native
@@ -30,11 +33,16 @@ def render(stream: int, inputs: Any, outputs: Any, frames: int, real: Any) -> No
 
 def channel_addresses(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Give the address of each row of a C-contiguous (channels, frames) array."""
-    return (x.ctypes.data + np.arange(x.shape[0], dtype=np.uint64) * np.uint64(x.strides[0])).astype(np.uint64)
+    return (
+        x.ctypes.data + np.arange(x.shape[0], dtype=np.uint64) * np.uint64(x.strides[0])
+    ).astype(np.uint64)
 
 
 class Stream:
-    """Plays a table; takes commands from one control thread at a time.
+    """Plays a table; commands may come from any thread but the one that plays.
+
+    Commands take effect in the order in which they were given: one for a later frame holds up
+    those that were given after it.
 
     Parameters
     ----------
@@ -47,7 +55,7 @@ class Stream:
         self.table = table
         self.real = spec.dtype
         self._commands = Ring(COMMAND, _QUEUE)
-        self._events = Ring(EVENT, _QUEUE)
+        self._events = Ring(EVENT, _EVENTS)
         self._context = np.zeros(1, CONTEXT)
         self._context["abi_version"] = ABI_VERSION
         self._context["sample_rate"] = spec.sample_rate
@@ -58,6 +66,7 @@ class Stream:
         self.record["commands"] = self._commands.address
         self.record["events"] = self._events.address
         self.record["clock"] = self._clock.ctypes.data
+        self._control = threading.RLock()  # the rings know one thread at this end
         self._serial = 0
         self._pending: dict[int, dict[str, Any]] = {}  # what each command says, for the log
         self._kept: dict[int, Any] = {table.address: table}  # memory that compiled code may use
@@ -115,22 +124,73 @@ class Stream:
         StreamError
             Where thousands of commands wait and nothing plays.
         """
+        return self.send_together(kind, [(target, argument, value)], at_frame=at_frame, say=say)
+
+    def send_together(
+        self,
+        kind: Command,
+        fields: Sequence[tuple[int, int, float]],
+        *,
+        at_frame: int = -1,
+        say: dict[str, Any] | None = None,
+    ) -> int:
+        """Queue commands that take effect at one and the same frame; all of them or none.
+
+        Parameters
+        ----------
+        kind, at_frame, say
+            As for :meth:`send`.
+        fields : sequence
+            (target, argument, value) of each.
+        """
+        step = self.table.graph.block_frames
+        at_frame = (
+            at_frame if at_frame < 0 else -(-at_frame // step) * step
+        )  # blocks stay what was promised
+        with self._control:
+            self.poll()
+            if self._commands.room < len(fields):
+                msg = f"{_QUEUE} changes wait and none is taken; let the stream play before changing more"
+                raise StreamError(msg)
+            commands = np.zeros(len(fields), COMMAND)
+            for command, (target, argument, value) in zip(commands, fields, strict=True):
+                self._serial += 1
+                command["frame"], command["kind"], command["serial"] = (
+                    at_frame,
+                    int(kind),
+                    self._serial,
+                )
+                command["target"], command["argument"], command["value"] = target, argument, value
+            if say:
+                self._pending[self._serial] = say
+            self._commands.put(commands)
+            return self._serial
+
+    def mark(self, flags: int) -> None:
+        """Set the flags of the frames from here on; only for the thread that plays."""
+        self._context["flags"] = flags
+        self._tell({"frame": self.position, "event": "flags", "flags": flags})
+
+    def reset(self) -> None:
+        """Forget all sound at once; only for the thread that plays."""
+        stream_reset(self.address)
         self.poll()
-        self._serial += 1
-        command = np.zeros(1, COMMAND)
-        command[0] = (at_frame, int(kind), target, argument, value, self._serial)
-        if self._commands.put(command) == 0:
-            msg = f"{_QUEUE} changes wait and none is taken; let the stream play before changing more"
-            raise StreamError(msg)
-        self._pending[self._serial] = say or {}
-        return self._serial
+        self._tell({"frame": self.position, "event": "reset", "plugin": "*"})
 
     def keep(self, address: int, owner: Any) -> None:
         """Hold on to memory until the stream says that it is done with it."""
         self._kept[address] = owner
 
+    def let_go(self, address: int) -> None:
+        """Release memory that was kept for a command which could not be sent."""
+        self._kept.pop(address, None)
+
     def poll(self) -> list[dict[str, Any]]:
         """Take the events that have come back, free what is retired, and describe them."""
+        with self._control:
+            return self._poll()
+
+    def _poll(self) -> list[dict[str, Any]]:
         told = []
         for event in self._events.take():
             kind, serial = int(event["kind"]), int(event["serial"])
@@ -143,10 +203,15 @@ class Stream:
                     continue
                 told.append({"frame": int(event["frame"]), **said})
             elif kind == Event.FAULT:
-                path = self.table.placed[int(event["target"])].path
+                path = self._kept[serial].placed[int(event["target"])].path
                 what = f"status {int(event['argument'])}" if event["argument"] else "NaN or Inf"
-                told.append({"frame": int(event["frame"]), "event": "fault", "plugin": path, "what": what})
-        if self.on_event is not None:
-            for line in told:
-                self.on_event(line)
+                told.append(
+                    {"frame": int(event["frame"]), "event": "fault", "plugin": path, "what": what}
+                )
+        for line in told:
+            self._tell(line)
         return told
+
+    def _tell(self, line: dict[str, Any]) -> None:
+        if self.on_event is not None:
+            self.on_event(line)

@@ -36,6 +36,7 @@ class Table:
             step["y"] = self._buffers[placed.y.buffer].ctypes.data
             step["y_channel"] = placed.y.channel
         self.record = np.zeros(1, CHAIN)
+        self.steps["chain"] = self.address
         self._fill(self.record[0])
 
     def _fill(self, record: Any) -> None:
@@ -55,9 +56,9 @@ class Table:
         """Where compiled code finds the chain."""
         return int(self.record.ctypes.data)
 
-    def template(self, number: int, node: Node, serial: int) -> np.ndarray[Any, Any]:
+    @staticmethod
+    def template(node: Node) -> np.ndarray[Any, Any]:
         """Make the record that puts another node in a step's place, with room for the old one."""
         pair = np.zeros(2, STEP)
         node.fill_step(pair[0])
-        pair[0]["serial"] = serial
         return pair

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""What all tests share: a cache of compiled code of their own, and small plugins to play with."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+HELPERS = str(Path(__file__).parent / "helpers")
+
+# Compilation falls into whichever example comes first, so no example has a deadline.
+settings.register_profile("rtcore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rtcore")
+
+# Before anything is compiled: one folder for the whole session and for the processes it starts.
+_own = None
+if "RTCORE_CACHE_DIR" not in os.environ:
+    _own = tempfile.mkdtemp(prefix="rtcore-test-cache-")
+    os.environ["RTCORE_CACHE_DIR"] = _own
+sys.path.append(HELPERS)
+
+
+def pytest_unconfigure():
+    """Remove the cache, unless the caller gave one."""
+    if _own is not None:
+        shutil.rmtree(_own, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kernel_cache():
+    """Give the folder where this session keeps compiled code."""
+    return Path(os.environ["RTCORE_CACHE_DIR"])
