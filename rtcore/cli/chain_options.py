@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -169,8 +168,19 @@ def plugin_table(text: str) -> dict[str, Any]:
 
 def _parts(text: str) -> list[str]:
     """Split at commas outside of brackets and quotes."""
-    pattern = r"""(?:[^,\[{"']|\[[^\]]*\]|\{[^}]*\}|"[^"]*"|'[^']*'|[\[{"'])+"""
-    return re.findall(pattern, text)
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if letter == "," and depth <= 0 and not quote:
+            parts.append("")
+            continue
+        parts[-1] += letter
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        else:
+            depth += (letter in "[{") - (letter in "]}")
+    return [part for part in parts if part.strip()]
 
 
 def _value(text: str) -> Any:

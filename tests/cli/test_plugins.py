@@ -26,7 +26,7 @@ class TestList:
         result = rtcore("plugins", "list")
         assert 0 == result.exit_code
         assert re.search(
-            r"^gain +Make the sound louder or softer\. +first-party", result.stdout, re.M
+            r"^gain +Make the sound louder or softer\. +first-party", result.stdout, re.MULTILINE
         )
         assert result.stdout == rtcore("plugins").stdout
 

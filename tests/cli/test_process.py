@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +114,26 @@ class TestOneFile:
         assert 1 == result.exit_code
         assert "plugin[0].bad_fault gave NaN or Inf at frame 0" in result.stderr
         assert 0.0 == np.abs(read("out.wav")[0]).max()
+
+
+class TestInterrupt:
+    """Ctrl-C in the middle."""
+
+    def test_leaves_nothing(self, rtcore_process, home):
+        """A process that is interrupted while it writes leaves no part of its output."""
+        write("long.wav", np.zeros((1, 44100 * 60), np.float32), 44100)
+        Path("out").mkdir()
+        assert 0 == rtcore_process("process", "long.wav", "warm.wav", "-p", "gain").returncode
+        words = ["process", "long.wav", "out/y.wav", "-p", "gain", "--block", "1"]
+        command = [sys.executable, "-m", "rtcore", *words]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+            while child.poll() is None and not list(Path("out").iterdir()):
+                time.sleep(0.01)
+            child.send_signal(signal.SIGINT)
+            _, errors = child.communicate(timeout=60)
+        assert 130 == child.returncode, errors
+        assert "Traceback" not in errors
+        assert [] == list(Path("out").iterdir())
 
 
 class TestManyFiles:
