@@ -185,7 +185,7 @@ class Kernel:
         """
         code = self.fn.__code__
         mark = hashlib.sha256(self._files)
-        for part in (self.fn.__qualname__, code.co_firstlineno, code.co_code, code.co_consts):
+        for part in (self.fn.__qualname__, code.co_firstlineno, code.co_code, code.co_names):
             mark.update(repr(part).encode())
         return f"{self.fn.__name__}__{mark.hexdigest()[:16]}"
 
