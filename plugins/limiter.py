@@ -21,11 +21,14 @@ _ONE = 1 << 40  # the gain 1
 _BEYOND = 1.0001
 
 
-def _ceiling(ceiling_db: float, _sample_rate: float) -> float:
-    """Convert to an amplitude, the nearest one of single precision that is not above."""
-    exact = 10.0 ** (ceiling_db / 20.0)
+@helper
+def _amplitude(ceiling_db):
+    """Convert to the nearest amplitude of single precision that is not above."""
+    exact = 10.0 ** (np.float64(ceiling_db) / 20.0)
     single = np.float32(exact)
-    return float(single if single <= exact else np.nextafter(single, np.float32(0.0)))
+    if np.float64(single) > exact:
+        single = np.nextafter(single, np.float32(0.0))
+    return single
 
 
 def _share_per_frame(time_ms: float, sample_rate: float) -> float:
@@ -114,8 +117,6 @@ class Limiter(Plugin):
         max=20.0,
         unit="dB",
         smoothing_s=0.02,
-        kernel_name="ceiling",
-        convert=_ceiling,
         doc="largest peak of the output, re full scale",
     )
     release_ms = Param(
@@ -130,9 +131,18 @@ class Limiter(Plugin):
     lookahead_ms = Setting(
         2.0, type=float, min=0.0, max=100.0, unit="ms", doc="how early the gain begins to fall"
     )
-    state = {"now": "i8", "line_at": "i8", "mean_at": "i8", "total": "i8", "level": "f8"}
+    state = {
+        "now": "i8",
+        "line_at": "i8",
+        "mean_at": "i8",
+        "total": "i8",
+        "level": "f8",
+        "known_db": "f8",
+        "known": "f8",
+    }
     buffers = {
         "line": "real[:, :]",
+        "ceiling": "real[:]",
         "gain": "f8[:]",
         "queue": "f8[:]",
         "born": "i8[:]",
@@ -146,6 +156,7 @@ class Limiter(Plugin):
         window = ahead + 1
         buffers = {
             "line": np.zeros((spec.channels, ahead)),
+            "ceiling": np.ones(spec.max_frames),
             "gain": np.ones(spec.max_frames),
             "queue": np.ones(window),
             "born": np.zeros(window, np.int64),
@@ -156,14 +167,20 @@ class Limiter(Plugin):
             latency_frames=ahead,
             lookahead_frames=ahead,
             tail_frames=ahead,
-            state={"level": 1.0, "total": window * _ONE},
+            state={"level": 1.0, "total": window * _ONE, "known_db": 0.0, "known": 1.0},
             buffers=buffers,
         )
 
     @kernel
-    def process(x, y, state, line, gain, queue, born, ends, ring, ceiling, release):
+    def process(x, y, state, line, ceiling, gain, queue, born, ends, ring, ceiling_db, release):
         """Find the gain of each frame, delay the sound, and multiply."""
         channels, frames = x.shape
+        # A ceiling that moves does so evenly in decibels, or it would fall off a cliff at the end.
+        for i in range(frames):
+            if ceiling_db[i] != state.known_db:
+                state.known_db = ceiling_db[i]
+                state.known = _amplitude(ceiling_db[i])
+            ceiling[i] = state.known
         part = gain[:frames]
         for i in range(frames):
             part[i] = abs(x[0, i])
