@@ -9,6 +9,7 @@ speech, and says nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,51 @@ def speech_like(
     signal = np.concatenate(pieces)[:total] if pieces else np.zeros(0)
     level = float(np.sqrt(np.mean(signal**2))) if total else 0.0
     return signal * (rms / level) if level > 0 else signal
+
+
+def _noise(seconds: float, sample_rate: float, seed: int) -> np.ndarray[Any, Any]:
+    return _SPEECH_RMS * np.random.default_rng(seed).standard_normal(round(seconds * sample_rate))
+
+
+def _tone(seconds: float, sample_rate: float, seed: int) -> np.ndarray[Any, Any]:
+    # Whole periods in each second: pieces of a second join without a step.
+    phase = 2.0 * np.pi * 1000.0 * (np.arange(round(seconds * sample_rate)) / sample_rate + seed)
+    return _SPEECH_RMS * np.sqrt(2.0) * np.sin(phase)
+
+
+def _speech(seconds: float, sample_rate: float, seed: int) -> np.ndarray[Any, Any]:
+    return speech_like(seconds, sample_rate, seed=seed)
+
+
+def _silence(seconds: float, sample_rate: float, _seed: int) -> np.ndarray[Any, Any]:
+    return np.zeros(round(seconds * sample_rate))
+
+
+#: Sounds without end, by name.
+SOURCES: dict[str, Callable[[float, float, int], np.ndarray[Any, Any]]] = {
+    "speech": _speech,
+    "noise": _noise,
+    "tone": _tone,
+    "silence": _silence,
+}
+
+
+def endless(name: str, sample_rate: float) -> Iterator[np.ndarray[Any, Any]]:
+    """Make a sound without end at 65 dB SPL (by the default calibration), a second at a time.
+
+    Parameters
+    ----------
+    name : str
+        ``speech``, ``noise`` (white), ``tone`` (1 kHz) or ``silence``.
+    sample_rate : float
+        In Hz.
+
+    Yields
+    ------
+    ndarray
+        (1, frames).
+    """
+    seed = 0
+    while True:
+        yield SOURCES[name](1.0, sample_rate, seed)[np.newaxis]
+        seed += 1

@@ -12,6 +12,7 @@ from rtcore.cli.chain_options import chain_options
 from rtcore.cli.output import json_option, print_json
 
 _FILE = click.Path(path_type=Path)
+SOURCES = ("speech", "noise", "tone", "silence")
 
 
 @click.command()
@@ -26,7 +27,8 @@ _FILE = click.Path(path_type=Path)
     "-i",
     "--input",
     "source",
-    help="Input device (index or name), 'none', or a file with --backend timer.",
+    help="Input device (index or name) or 'none'; with --backend timer a file, or speech, noise, "
+    "tone or silence.",
 )
 @click.option("-o", "--output", "target", help="Output device (index or name), or 'none'.")
 @click.option(
@@ -111,13 +113,20 @@ def _backend(options: dict[str, Any]) -> Any:
     """Choose the backend: JACK where a server runs and no device is named, else PortAudio."""
     from rtcore.engine import JackBackend, PortAudioBackend, TimerBackend
     from rtcore.errors import DeviceError
+    from rtcore.synth import endless
 
     wished = options["backend"]
-    named = options["source"] or options["target"]
+    named = {options["source"], options["target"]} - {None, "none"}
     if wished == "timer":
-        return TimerBackend(options["source"], block_frames=max(1, options["block_frames"]))
+        block = max(1, options["block_frames"])
+        if options["source"] in SOURCES:
+            return TimerBackend(endless(options["source"], _file_rate(options)), block_frames=block)
+        return TimerBackend(options["source"], block_frames=block)
     if wished == "jack" or (wished == "auto" and not named):
-        backend = JackBackend()
+        backend = JackBackend(
+            inputs=0 if options["source"] == "none" else None,
+            outputs=0 if options["target"] == "none" else None,
+        )
         try:
             backend.sample_rate()
         except DeviceError:
@@ -141,9 +150,12 @@ def _backend(options: dict[str, Any]) -> Any:
 
 
 def _file_rate(options: dict[str, Any]) -> float:
+    """Give the sample rate where no device has one."""
     from rtcore import audiofile
 
-    return float(audiofile.info(options["source"]).sample_rate) if options["source"] else 48000.0
+    if options["rate"] or options["source"] is None or options["source"] in SOURCES:
+        return float(options["rate"] or 48000)
+    return float(audiofile.info(options["source"]).sample_rate)
 
 
 def _safety(backend: Any, options: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import threading
 import time
@@ -82,12 +83,12 @@ def watch(engine: Engine, *, seconds: float | None, quiet: bool) -> str:
     str
         Why it ended.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
     begun = time.monotonic()
-    messages: list[str] = []
     with Keys() as keys, _view(quiet) as show, contextlib.suppress(KeyboardInterrupt):
         panic = False
         while not engine.wait(_REFRESH_S):
-            show(engine, messages)
+            show(engine)
             if seconds is not None and time.monotonic() - begun >= seconds:
                 return "the time is up"
             key = keys.pressed()
@@ -111,7 +112,7 @@ def _act(engine: Engine, key: str, *, panic: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _view(quiet: bool) -> Iterator[Callable[[Engine, list[str]], None]]:
+def _view(quiet: bool) -> Iterator[Callable[[Engine], None]]:
     if quiet or not sys.stderr.isatty():
         yield _Lines(quiet=quiet).show
         return
@@ -119,7 +120,7 @@ def _view(quiet: bool) -> Iterator[Callable[[Engine, list[str]], None]]:
     from rich.live import Live
 
     with Live(console=Console(stderr=True), refresh_per_second=10, transient=True) as live:
-        yield lambda engine, _messages: live.update(_table(engine))
+        yield lambda engine: live.update(_table(engine))
 
 
 class _Lines:
@@ -129,7 +130,7 @@ class _Lines:
         self._quiet = quiet
         self._last = time.monotonic()
 
-    def show(self, engine: Engine, _messages: list[str]) -> None:
+    def show(self, engine: Engine) -> None:
         if not self._quiet and time.monotonic() - self._last >= _LINE_EVERY_S:
             self._last = time.monotonic()
             stats = engine.stats()
@@ -141,61 +142,54 @@ class _Lines:
 
 
 def _table(engine: Engine) -> Any:
-    from rich.table import Table
+    """Draw the view: levels, then a few lines."""
+    from rich.console import Group
+    from rich.text import Text
 
     stats = engine.stats()
-    table = Table(
-        box=None,
-        title=f"rtcore: {stats['state']} on {stats['backend']}",
-        title_justify="left",
-        padding=(0, 2, 0, 0),
-    )
-    for column in ("", "peak", "rms", "clipped"):
-        table.add_column(column, justify="left" if not column else "right")
+    title = Text(f"rtcore: {stats['state']} on {stats['backend']}", style="bold")
+    return Group(title, _levels(engine, stats), *(Text(line) for line in _lines_of(engine, stats)))
+
+
+def _levels(engine: Engine, stats: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("", "peak dB", "rms dB", "", "clipped"):
+        table.add_column(column, justify="right" if column else "left")
+    calibration = engine.safety.calibration
     for side in ("input", "output"):
         for k, level in enumerate(stats[side]):
-            bar = _bar(level["recent_peak_dbfs"])
-            name = f"{side} {k + 1} {bar}"
+            rms_db = level["rms_dbfs"]
+            spl = calibration.describe(rms_db + calibration.db_spl_at_rms_1)
             table.add_row(
-                name,
-                f"{level['recent_peak_dbfs']:.1f} dB",
-                f"{level['rms_dbfs']:.1f} dB",
+                f"{side} {k + 1} {_bar(level['recent_peak_dbfs'])}",
+                f"{level['recent_peak_dbfs']:.1f}",
+                f"{rms_db:.1f}",
+                spl if side == "output" else "",
                 str(level["clipped_samples"]),
             )
-    late, device = stats["late"], stats["latency"]["device_frames"]
-    rate = stats["sample_rate"]
-    table.add_row(
-        f"load {100 * stats['load']:.1f} %   p99 {stats['busy_ms']['p99']:.3f} ms", "", "", ""
+    return table
+
+
+def _lines_of(engine: Engine, stats: dict[str, Any]) -> Iterator[str]:
+    late, latency, rate = stats["late"], stats["latency"], stats["sample_rate"]
+    total = latency["chain_frames"] + sum(latency["device_frames"].values())
+    yield f"load {100 * stats['load']:.1f} %, block time p99 {stats['busy_ms']['p99']:.3f} ms"
+    yield (
+        f"late {late['total']} of {stats['blocks']} blocks (longest run {late['longest_run']}), "
+        f"device xruns {stats['device_xruns']}, reopened {stats['reopened']}"
     )
-    table.add_row(
-        f"late {late['total']} of {stats['blocks']} (longest run {late['longest_run']}), "
-        f"xruns {stats['device_xruns']}",
-        "",
-        "",
-        "",
-    )
-    total = stats["latency"]["chain_frames"] + sum(device.values())
-    table.add_row(
-        f"latency {stats['latency']['chain_ms']:.2f} ms chain, {1e3 * total / rate:.2f} ms "
-        "with the device's own",
-        "",
-        "",
-        "",
-    )
+    yield f"latency {latency['chain_ms']:.2f} ms chain, {1e3 * total / rate:.2f} ms with the device"
     for plugin in stats["plugins"]:
         mark = "  MUTED" if plugin["muted"] else ""
-        table.add_row(
-            f"  {plugin['place']}  p99 {plugin['busy_ms']['p99'] * 1e3:.0f} us{mark}", "", "", ""
-        )
-    keys = "q quits, space mutes, + and - change the volume" if engine.safety.enabled else "q quits"
-    table.add_row(
-        f"[dim]{keys}; volume {stats['volume_db']:.0f} dB, limited "
-        f"{stats['limited_frames']} frames[/dim]",
-        "",
-        "",
-        "",
-    )
-    return table
+        yield f"  {plugin['place']}  p99 {1e3 * plugin['busy_ms']['p99']:.0f} us{mark}"
+    if engine.safety.enabled:
+        limited = stats["limited_frames"] / rate
+        yield f"volume {stats['volume_db']:.0f} dB, safety limiter at work for {limited:.1f} s"
+        yield "keys: q quits, space mutes at once, + and - change the volume"
+    else:
+        yield "keys: q quits"
 
 
 def _bar(level_db: float, width: int = 24) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.util
 import sys
@@ -143,16 +144,17 @@ def _walk(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _constants(fn: Any, seen: set[int] | None = None) -> Iterator[tuple[str, str]]:
-    """Give the values of global constants that a function and its helpers read.
+    """Give the code of a function and of its helpers, and the values of constants they read.
 
-    A constant may be computed when its module is imported, so its source says too little.
+    A constant may be computed when its module is imported, and a helper may come from where no
+    import statement leads to, so the files say too little.
     """
     seen = set() if seen is None else seen
     if id(fn) in seen:
         return
     seen.add(id(fn))
-    names = _names(fn.__code__)
-    for name, value in _globals(fn, names):
+    yield f"{fn.__qualname__}:code", _code_digest(fn.__code__)
+    for name, value in (*_globals(fn, _names(fn.__code__)), *_captured(fn)):
         inner = getattr(value, "py_func", value)
         if hasattr(inner, "__code__") and hasattr(inner, "__globals__"):
             yield from _constants(inner, seen)
@@ -160,6 +162,23 @@ def _constants(fn: Any, seen: set[int] | None = None) -> Iterator[tuple[str, str
             yield f"{fn.__qualname__}:{name}", repr(value)
         elif isinstance(value, np.ndarray):
             yield f"{fn.__qualname__}:{name}", hashlib.sha256(value.tobytes()).hexdigest()
+
+
+def _code_digest(code: Any) -> str:
+    """Hash instructions and constants; a nested function by its own code, not by its address."""
+    digest = hashlib.sha256(code.co_code)
+    for constant in code.co_consts:
+        nested = hasattr(constant, "co_code")
+        digest.update((_code_digest(constant) if nested else repr(constant)).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _captured(fn: Any) -> Iterator[tuple[str, Any]]:
+    """Give what a function holds besides its globals: captured variables and defaults."""
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False):
+        with contextlib.suppress(ValueError):  # not filled yet
+            yield name, cell.cell_contents
+    yield "defaults", repr((fn.__defaults__, fn.__kwdefaults__))
 
 
 def _globals(fn: Any, names: set[str]) -> Iterator[tuple[str, Any]]:

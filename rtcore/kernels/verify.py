@@ -20,7 +20,7 @@ from numba.core.compiler import CompileResult
 
 from rtcore.errors import KernelError
 
-_ALLOCATES = ("NRT_MemInfo_alloc", "NRT_Allocate", "NRT_MemInfo_varsize_alloc")
+_ALLOCATORS = ("NRT_MemInfo_alloc", "NRT_MemInfo_new", "NRT_MemInfo_varsize", "NRT_Allocate")
 #: Numba describes each exception that compiled code can raise by such a constant.
 _RAISES = re.compile(r"@\.const\.picklebuf|@numba_runtime_build_excinfo_struct_dynamic")
 _DEFINE = re.compile(r'^define [^@]*@"?([^"(]+)"?\(')
@@ -45,24 +45,32 @@ def refuse_unfit(result: CompileResult, author: Callable[..., Any], argument_typ
         result.fndesc.llvm_cfunc_wrapper_name
     )  # links and optimises
     code = result.library.get_llvm_str()
-    where = author.__code__.co_filename
-    if any(_RAISES.search(body) for body in _functions(code).values()):
-        line = _line_raising(author, argument_types)
-        msg = (
-            f"{where}, line {line}: kernel '{author.__name__}' may raise an exception on the audio "
-            "thread; write a loop, or return a status other than 0 instead"
+    written = _raise_statement(author)
+    allocates = _calls_allocator(code)
+    raises = any(_RAISES.search(body) for body in _functions(code).values())
+    if not allocates and not raises:
+        return
+    # An allocation can fail and a raised exception is allocated: the author hears of the cause.
+    if allocates and written is None:
+        line = _line_reaching(author, argument_types, _calls_allocator)
+        what = (
+            "allocates memory on the audio thread; write a loop, use out=, or declare a buffer "
+            "and fill it in prepare()"
         )
-        raise KernelError(msg)
-    if set(_ALLOCATES) & set(_CALL.findall(code)):
-        line = _line_reaching(
-            author, argument_types, lambda body: bool(set(_ALLOCATES) & set(_CALL.findall(body)))
+    else:
+        line = written or _line_reaching(
+            author, argument_types, lambda body: bool(_RAISES.search(body))
         )
-        msg = (
-            f"{where}, line {line}: kernel '{author.__name__}' allocates memory on the "
-            "audio thread; "
-            "write a loop, use out=, or declare a buffer and fill it in prepare()"
+        what = (
+            "may raise an exception on the audio thread; write a loop, or return a status other "
+            "than 0 instead"
         )
-        raise KernelError(msg)
+    msg = f"{author.__code__.co_filename}, line {line}: kernel '{author.__name__}' {what}"
+    raise KernelError(msg)
+
+
+def _calls_allocator(body: str) -> bool:
+    return any(name.startswith(_ALLOCATORS) for name in _CALL.findall(body))
 
 
 def _line_reaching(
@@ -79,7 +87,7 @@ def _line_reaching(
     except Exception:  # noqa: BLE001 - a diagnosis that fails must not hide the finding
         return first
     functions = _functions(code)
-    reaching = {name for name, body in functions.items() if offends(body)} | set(_ALLOCATES)
+    reaching = {name for name, body in functions.items() if offends(body)}
     grown = True
     while grown:
         fresh = {
@@ -96,7 +104,7 @@ def _line_reaching(
             continue
         for row in body.splitlines():
             call, debug = _CALL.search(row), _DEBUG.search(row)
-            if call and debug and call.group(1) in reaching:
+            if call and debug and (call.group(1) in reaching or offends(row)):
                 line = int(lines.get(debug.group(1), 0))
                 if first <= line < end:
                     return line
@@ -119,11 +127,11 @@ def _functions(code: str) -> dict[str, str]:
     return found
 
 
-def _line_raising(author: Callable[..., Any], argument_types: Any) -> int:
-    """Find the first statement that raises, or the line whose call may."""
+def _raise_statement(author: Callable[..., Any]) -> int | None:
+    """Give the line of the first statement that raises by its nature."""
     rows, first = inspect.getsourcelines(author)
     tree = ast.parse(textwrap.dedent("".join(rows)))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Raise, ast.Assert)):
             return first + node.lineno - 1
-    return _line_reaching(author, argument_types, lambda body: bool(_RAISES.search(body)))
+    return None

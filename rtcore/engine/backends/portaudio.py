@@ -53,8 +53,14 @@ class PortAudioBackend(Backend):
 
     def devices(self) -> tuple[Device | None, Device | None]:
         """Find the input and the output device."""
-        source = find_device(self._which[0], "input") if self.kind != "output" else None
-        target = find_device(self._which[1], "output") if self.kind != "input" else None
+        wanted: tuple[Kind, Kind] = ("input", "output")
+        used = [self.kind in ("duplex", direction) for direction in wanted]
+        found: list[Device | None] = [None, None]
+        # What was named comes first, so that a wrong name is what is complained about.
+        for side in sorted((0, 1), key=lambda k: self._which[k] is None):
+            if used[side]:
+                found[side] = find_device(self._which[side], wanted[side])
+        source, target = found
         return source, target
 
     def sample_rate(self) -> float | None:

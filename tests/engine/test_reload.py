@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""A plugin's file is edited while it plays."""
+
+import importlib
+import time
+
+import numpy as np
+import pytest
+
+import rtcore.plugins
+from rtcore import Chain
+from rtcore.engine import Engine, Memory, TimerBackend
+from rtcore.engine.reload import PluginWatch
+
+SOURCE = '''
+from rtcore import Param, Plugin, kernel
+{top}
+
+class Edited(Plugin):
+    """Change the level."""
+
+    id = "edited"
+    level = Param(0.5, smoothing_s=0.01)
+
+    @kernel
+    def process(x, y, level):
+        for c in range(x.shape[0]):
+            for i in range(x.shape[1]):
+                y[c, i] = x[c, i] * level[i] * {factor}
+'''
+PATIENCE_S = 120
+
+
+class Session:
+    """A tone of 1.0 through the plugin, with its file and what was said."""
+
+    def __init__(self, file):
+        self.file = file
+        self.said = []
+        self.heard = Memory()
+        self.write("1.0")
+        edited = importlib.import_module(f"rtcore.plugins.{file.stem}").Edited
+        chain = Chain([edited()], sample_rate=48000, channels=1)
+        ones = (np.ones((1, 4800), np.float32) for _ in range(10**6))
+        self.engine = Engine(chain, TimerBackend(ones), output=self.heard).start()
+        self.watch = PluginWatch(self.engine, self.said.append)
+        self.watch.start()
+
+    def write(self, factor, top=""):
+        self.file.write_text(SOURCE.format(factor=factor, top=top))
+
+    def wait_for(self, count):
+        deadline = time.monotonic() + PATIENCE_S
+        while len(self.said) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        return self.said[count - 1]
+
+    def close(self):
+        self.watch.stop()
+        self.engine.stop()
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    """Give a playing session."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    monkeypatch.setattr(rtcore.plugins, "__path__", [str(folder), *rtcore.plugins.__path__])
+    importlib.invalidate_caches()
+    opened = Session(folder / f"edited_{tmp_path.name}.py")
+    yield opened
+    opened.close()
+
+
+def test_new_code_is_cross_faded_in(session):
+    """The level changes, no sample jumps, and the engine never stops."""
+    session.write("2.0")
+    assert "new code plays" in session.wait_for(1)
+    session.close()
+    samples = session.heard.samples[0]
+    assert (0.5, 1.0) == (samples[100], samples[-1])
+    assert np.abs(np.diff(samples)).max() < 0.01
+    assert session.engine.state == "stopped"
+
+
+def test_broken_code_leaves_the_old_code_playing(session):
+    """A slip of syntax, an unknown name, and an allocation are each reported with the line."""
+    session.write("2.0)(")
+    assert "SyntaxError" in session.wait_for(1)
+    session.write("unknown_thing")
+    assert "unknown_thing" in session.wait_for(2)
+    session.write("np.zeros(3)[0]", top="import numpy as np")
+    assert "allocates" in session.wait_for(3)
+    assert all("the old code plays on" in said for said in session.said)
+    session.write("4.0")
+    assert "new code plays" in session.wait_for(4)
+    session.close()
+    samples = session.heard.samples[0]
+    assert {0.5, 2.0} <= set(np.unique(samples).tolist())
+    assert 2.0 == samples[-1]
