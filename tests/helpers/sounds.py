@@ -169,6 +169,19 @@ class Spin(Plugin):
                 y[c, i] = x[c, i]
 
 
+class Asserts(Plugin):
+    """Use `assert`, which pytest would rewrite in a test module."""
+
+    id = "t_asserts"
+
+    @kernel
+    def process(x, y):
+        for c in range(x.shape[0]):
+            for i in range(x.shape[1]):
+                assert x[c, i] < 2  # may raise
+                y[c, i] = x[c, i]
+
+
 class Mono(Plugin):
     """Add all channels."""
 
