@@ -21,6 +21,14 @@ _ONE = 1 << 40  # the gain 1
 _BEYOND = 1.0001
 
 
+def _representable(ceiling_db: float, _sample_rate: float) -> float:
+    """Give the nearest number of single precision that is not above."""
+    single = np.float32(ceiling_db)
+    return float(
+        single if float(single) <= ceiling_db else np.nextafter(single, np.float32(-np.inf))
+    )
+
+
 @helper
 def _amplitude(ceiling_db):
     """Convert to the nearest amplitude of single precision that is not above."""
@@ -117,6 +125,7 @@ class Limiter(Plugin):
         max=20.0,
         unit="dB",
         smoothing_s=0.02,
+        convert=_representable,
         doc="largest peak of the output, re full scale",
     )
     release_ms = Param(

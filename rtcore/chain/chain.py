@@ -222,6 +222,11 @@ class Chain:
         else:
             self.stream.send(Command.RESET, -1, say={"event": "reset", "plugin": "*"})
 
+    def restart(self) -> None:
+        """Forget all sound and begin a new stream, at frame 0 and without flags."""
+        self.stream.restart()
+        self._flags = Flag(0)
+
     def update(self, which: int | str, *, at_frame: int = -1, **settings: Any) -> None:
         """Change parameters while it plays.
 

@@ -177,6 +177,13 @@ class Stream:
         self.poll()
         self._tell({"frame": self.position, "event": "reset", "plugin": "*"})
 
+    def restart(self) -> None:
+        """Forget all sound and begin at frame 0; nothing may be playing."""
+        stream_reset(self.address)
+        self.poll()
+        self.record["position"] = 0
+        self._context["flags"] = 0
+
     def keep(self, address: int, owner: Any) -> None:
         """Hold on to memory until the stream says that it is done with it."""
         self._kept[address] = owner

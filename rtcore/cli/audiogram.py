@@ -75,9 +75,9 @@ def _print_ear(name: str, side: str, ear: Audiogram) -> None:
     """Print one ear: what was measured, and the gain at each octave."""
     from rtcore.hearing import gain_per_octave
 
-    title = (
-        f"{name}, {side} ear: {ear.severity} loss" if name else f"{side} ear: {ear.severity} loss"
-    )
+    # Clarity's classes, which a name such as Bisgaard's need not agree with.
+    severity = f"{ear.severity} loss by the mean of 2 to 8 kHz"
+    title = f"{name}, {side} ear: {severity}" if name else f"{side} ear: {severity}"
     frequencies = [f"{frequency:g}" for frequency, _ in ear]
     print_table(["Hz", *frequencies], [("dB HL", *(f"{level:g}" for _, level in ear))], title)
     gains = gain_per_octave(ear)

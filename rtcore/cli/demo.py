@@ -81,7 +81,7 @@ def demo(
 def _who(listener: ListenerChoice) -> str:
     if listener.audiogram:
         return listener.audiogram
-    return "your audiogram" if listener.given else "N3, a moderate sloping loss"
+    return "your audiogram" if listener.given else "N3 (Bisgaard's moderate loss)"
 
 
 def _source(speech: Path | None, seconds: float) -> tuple[int, Any]:

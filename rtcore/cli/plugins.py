@@ -97,7 +97,7 @@ def new(name: str, folder: Path | None) -> None:
         click.echo(f"  export RTCORE_PLUGIN_PATH={shlex.quote(path)}")
     steps = [
         (f"rtcore process IN.wav OUT.wav -p {name}:gain_db=-12", "hear it on a file of yours"),
-        (f"rtcore run -p {name}", "hear it live"),
+        (f"rtcore run -p {name} --watch", "hear it live; each edit is heard at once"),
         (f"rtcore plugins check {name}", "does it keep the real-time rules?"),
         (f"rtcore plugins show {name}", "its parameters"),
     ]

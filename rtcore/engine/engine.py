@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import atexit
 import enum
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +40,14 @@ class State(enum.Enum):
 
 
 _ENDED = (State.STOPPED, State.FAILED)
+_playing: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop what still plays before the interpreter frees the memory that native threads use."""
+    for engine in list(_playing):
+        engine.stop("the program has ended")
 
 
 class Engine:
@@ -115,6 +125,7 @@ class Engine:
         self._writers: list[Any] = []
         self._log = SessionLog(log, chain) if log is not None else None
         self._live = LiveMode(memory=backend.live, awake=backend.live)
+        self._live_held = False
         self.error: RtcoreError | None = None
 
     # --- life ---------------------------------------------------------------------------------
@@ -148,10 +159,12 @@ class Engine:
             msg = f"the engine is {self.state}; make a new one to play again"
             raise StreamError(msg)
         if self.chain._owner is not None:  # noqa: SLF001 - the two belong together
-            msg = "another engine plays this chain; build a second chain from the same elements"
+            user = "another chain" if isinstance(self.chain._owner, Chain) else "another engine"  # noqa: SLF001 - as above
+            msg = f"{user} plays this chain; build a second chain from the same elements"
             raise StreamError(msg)
         self.chain._owner = self  # noqa: SLF001 - the two belong together
         self._go(State.STARTING)
+        _playing.add(self)
         try:
             self._begin()
         except BaseException as error:
@@ -163,6 +176,7 @@ class Engine:
         return self
 
     def _begin(self) -> None:
+        self.chain.restart()  # so that a session can be played again from its log
         self.chain.stream.measure()
         if self._log is not None:
             self._log.open()
@@ -176,6 +190,7 @@ class Engine:
         for recorder in self._recorders:
             recorder.start()
         self._live.__enter__()
+        self._live_held = True
         self.backend.start()
         self._go(State.RUNNING)
 
@@ -231,9 +246,9 @@ class Engine:
             try:
                 if self._look():
                     return
-            except RtcoreError as error:
-                self.error = error
-                self._finish(State.FAILED, str(error))
+            except Exception as error:  # noqa: BLE001 - else nobody would hear of it
+                self.error = _as_rtcore_error(error)
+                self._finish(State.FAILED, str(self.error))
                 return
 
     def _look(self) -> bool:
@@ -306,13 +321,15 @@ class Engine:
         self.chain.stream.poll()
         if self._log is not None:
             self._log.close()
+        _playing.discard(self)
         self.chain.stream.on_event = None
         self.chain._owner = None  # noqa: SLF001 - the two belong together
         if failed is not None and keep_files:
             self.error = _as_rtcore_error(failed)
 
     def _live_exit(self) -> None:
-        if self._state in (State.RUNNING, State.REOPENING):
+        if self._live_held:
+            self._live_held = False
             self._live.__exit__(None, None, None)
 
     # --- while it plays -----------------------------------------------------------------------

@@ -33,6 +33,8 @@ class NativeEngine:
 
     def __init__(self, chain: Chain, safety: Safety, *, paced: bool) -> None:
         real = chain.spec.dtype
+        promised = chain.table.graph.block_frames
+        capacity = max(promised, _CAPACITY - _CAPACITY % promised)  # cuts keep the promise
         widest = max(chain.channels_in, chain.channels_out, 2)
         self.chain = chain
         self.real = real
@@ -46,9 +48,9 @@ class NativeEngine:
         self._arrays: dict[str, np.ndarray[Any, Any]] = {
             "inputs": np.zeros(chain.channels_in, np.uint64),
             "outputs": np.zeros(chain.channels_out, np.uint64),
-            "silence": np.zeros(_CAPACITY * _MAX_DEVICE_CHANNELS, real),
-            "result": np.zeros(chain.channels_out * _CAPACITY, real),
-            "interleaved": np.zeros(widest * _CAPACITY, real),
+            "silence": np.zeros(capacity * _MAX_DEVICE_CHANNELS, real),
+            "result": np.zeros(chain.channels_out * capacity, real),
+            "interleaved": np.zeros(widest * capacity, real),
             "safety": self.safety,
             "stats": self.stats,
             "levels_in": self.levels_in,
@@ -62,7 +64,7 @@ class NativeEngine:
             self.record[name] = array.ctypes.data
         self.record["paced"] = int(paced)
         self.record["sample_rate"] = chain.sample_rate
-        self.record["capacity"] = _CAPACITY
+        self.record["capacity"] = capacity
         self.record["stream"] = chain.stream.address
         self.record["chain_in"] = chain.channels_in
         self.record["chain_out"] = chain.channels_out

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from rtcore.chain.table import Table
 from rtcore.engine.native import NativeEngine
 
 _FLOOR_DB = -150.0
@@ -66,17 +67,20 @@ def read_stats(engine: NativeEngine) -> dict[str, Any]:
         "recorder_lost_frames": int(stats["tap_lost"]),
         "limited_frames": int(safety["limited_frames"]),
         "volume_db": round(_db(float(safety["volume"])), 1),
-        "plugins": [_plugin(k, engine) for k in range(len(engine.chain.nodes))],
+        "plugins": _plugins(engine.chain.table),
     }
 
 
-def _plugin(number: int, engine: NativeEngine) -> dict[str, Any]:
-    placed, step = engine.chain.nodes[number], engine.chain.table.steps[number]
-    return {
-        "place": placed.path,
-        "id": placed.node.plugin.id,
-        "latency_frames": placed.node.latency_frames,
-        "busy_ms": placed.node.histogram.summary_ms(),
-        "muted": bool(step["muted"]),
-        "faults": int(step["faults"]),
-    }
+def _plugins(table: Table) -> list[dict[str, Any]]:
+    """Describe the steps of the chain that plays now; a swap may put another in its place."""
+    return [
+        {
+            "place": placed.path,
+            "id": placed.node.plugin.id,
+            "latency_frames": placed.node.latency_frames,
+            "busy_ms": placed.node.histogram.summary_ms(),
+            "muted": bool(step["muted"]),
+            "faults": int(step["faults"]),
+        }
+        for placed, step in zip(table.placed, table.steps, strict=False)
+    ]
