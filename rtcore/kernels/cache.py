@@ -57,13 +57,16 @@ def folder() -> Path | None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        _note(
-            f"kernel cache: cannot write to {path} ({error.strerror or error}); kernels are "
-            "compiled "
-            "anew at each start - set RTCORE_CACHE_DIR to a folder that can be written"
-        )
+        _note_unwritable(path, error)
         return path if path.is_dir() else None
     return path
+
+
+def _note_unwritable(path: Path, error: OSError) -> None:
+    _note(
+        f"kernel cache: cannot write to {path} ({error.strerror or error}); kernels are compiled "
+        "anew at each start - set RTCORE_CACHE_DIR to a folder that can be written"
+    )
 
 
 def _note(sentence: str) -> None:
@@ -187,11 +190,15 @@ class KernelCache(_Cache):
         try:
             _write(path, hashlib.sha256(body).digest() + body)
         except OSError as error:
-            _note(
-                f"kernel cache: cannot write to {path.parent} ({error.strerror or error}); "
-                "kernels are "
-                "compiled anew at each start - set RTCORE_CACHE_DIR to a folder that can be written"
-            )
+            _note_unwritable(path.parent, error)
+        else:
+            _prune_once()
+
+
+@cache
+def _prune_once() -> None:
+    """Tidy up in a process that has just added to the cache: such starts are slow anyway."""
+    prune()
 
 
 def _write(path: Path, content: bytes) -> None:
