@@ -21,6 +21,7 @@ from rtcore.plugin import Plugin, Spec
 _FADE_S = 0.05
 _RATES = (1000.0, 384000.0)
 _MAX_CHANNELS = 64
+_NO_FLAGS = Flag(0)  # to make one takes as long as to play a block
 
 
 class Chain:
@@ -178,10 +179,10 @@ class Chain:
         if planar.shape[1] % step:
             msg = f"this chain was promised blocks of a multiple of {step} frames, got {planar.shape[1]}; feed such blocks"
             raise StreamError(msg)
-        self._mark(Flag.LOST if lost else Flag(0))
+        self._mark(Flag.LOST if lost else _NO_FLAGS)
         y = np.empty((self.channels_out, planar.shape[1]), self.spec.dtype)
         self.stream.run(planar, y)
-        return y[0] if np.ndim(x) == 1 and self.channels_out == 1 else y
+        return y[0] if planar is not x and np.ndim(x) == 1 and y.shape[0] == 1 else y
 
     def flush(self) -> np.ndarray[Any, Any]:
         """Play ``tail_frames`` frames of silence, to hear the end of what was fed.
