@@ -22,6 +22,7 @@ if "RTCORE_CACHE_DIR" not in os.environ:
     _own = tempfile.mkdtemp(prefix="rtcore-test-cache-")
     os.environ["RTCORE_CACHE_DIR"] = _own
 sys.path.append(HELPERS)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HELPERS, os.environ.get("PYTHONPATH")]))
 
 
 def pytest_unconfigure():

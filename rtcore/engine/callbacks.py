@@ -30,6 +30,17 @@ _WAIT_NS = 200_000
 _GIVE_UP_NS = NS_PER_S
 
 
+@native
+def _wait_for_recorder(engine_at: int, tap: int, pause: Any, frames: int) -> None:
+    """Without a clock nothing may be lost: wait until a recorder has room."""
+    pause[0] = 0
+    pause[1] = _WAIT_NS
+    while tap != 0 and ring_room(tap) < frames and load_acquire(engine_at) == 0:
+        clock_nanosleep(
+            np.int32(CLOCK_MONOTONIC), np.int32(0), np.uintp(pause.ctypes.data), np.uintp(0)
+        )
+
+
 def jack_process(frames, argument):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - compiled
     """Play one JACK period: ``int32 (uint32 frames, void* engine)``."""
     mode = flush_denormals()
@@ -48,6 +59,10 @@ def jack_process(frames, argument):  # type: ignore[no-untyped-def]  # noqa: ANN
     # JACK's own cycle times follow a filter that a dummy or freewheeling server never settles, so
     # the deadline counts from the moment we are called.
     deadline_ns = now_ns(np.uintp(engine.clock)) + np.int64(frames * NS_PER_S / engine.sample_rate)
+    if engine.paced == 0:  # freewheeling: JACK waits for us, and nothing is lost
+        pause = carray(pointer(np.uintp(engine.clock) + np.uintp(16), np.int64), (2,))
+        _wait_for_recorder(argument, np.uintp(engine.tap_in), pause, frames)
+        _wait_for_recorder(argument, np.uintp(engine.tap_out), pause, frames)
     device_block(
         argument, ports_in[:, 1], 1, ports_out[:, 1], 1, np.int64(frames), deadline_ns, _F4
     )
@@ -120,23 +135,28 @@ def _take_block(engine: Any, ring: int, source: Any, frames: int, ended_at: int,
 
 
 @native
-def _wait_for_recorder(engine: Any, engine_at: int, pause: Any, frames: int) -> None:
-    """Without a clock nothing may be lost: wait until the recorder has room."""
-    pause[0] = 0
-    pause[1] = _WAIT_NS
-    while (
-        engine.tap_out != 0
-        and ring_room(np.uintp(engine.tap_out)) < frames
-        and load_acquire(engine_at) == 0
-    ):
-        clock_nanosleep(
-            np.int32(CLOCK_MONOTONIC), np.int32(0), np.uintp(pause.ctypes.data), np.uintp(0)
-        )
+def _pad(source: Any, frames: int, tail_left: int, promised: int) -> tuple[int, int]:
+    """Go on with silence where the source has ended; give the block's frames and the tail's rest.
+
+    The last block is rounded up to what the chain was promised.
+    """
+    block = source.shape[0]
+    silent = min(block - frames, tail_left)
+    whole = frames + silent
+    rounded = (whole + promised - 1) // promised * promised
+    source[frames:rounded, :] = 0
+    return rounded, tail_left - silent
 
 
 @native
 def paced_thread(
-    engine_at: int, ring: int, source: Any, block: int, tail: int, ended_at: int, real: Any
+    engine_at: int,
+    ring: int,
+    source: Any,
+    tail: int,
+    promised: int,
+    ended_at: int,
+    real: Any,
 ) -> int:
     """Run an engine without a device, from a ring of interleaved frames; give the frames played.
 
@@ -147,11 +167,11 @@ def paced_thread(
     ring : int
         Address of the ring of input frames.
     source : array
-        (block, channels), scratch.
-    block : int
-        Frames a block.
+        (frames of a block, channels), scratch.
     tail : int
         Frames of silence that follow the source's end.
+    promised : int
+        Every block is a multiple of this.
     ended_at : int
         Address of a word that turns 1 when nothing more will be put into the ring.
     real : numpy dtype
@@ -165,6 +185,8 @@ def paced_thread(
     nothing = rows[:0]
     for c in range(source.shape[1]):
         rows[c] = np.uintp(source.ctypes.data) + np.uintp(c * size_of(real))
+    block = source.shape[0]
+    period_ns = np.int64(block * NS_PER_S / engine.sample_rate)
     begin_ns = now_ns(clock)
     played = 0
     tail_left = -1
@@ -182,18 +204,15 @@ def paced_thread(
                 np.uintp(wake.ctypes.data),
                 np.uintp(0),
             )
+        frames = 0
         if tail_left < 0:
             frames = _take_block(engine, ring, source, block, ended_at, real)
-            if frames < block:
-                tail_left = tail
-        else:
-            frames = min(block, tail_left)
-            source[:frames, :] = 0
-            tail_left -= frames
+        if frames < block:
+            frames, tail_left = _pad(source, frames, tail if tail_left < 0 else tail_left, promised)
         if engine.paced == 0:
-            _wait_for_recorder(engine, engine_at, wake, block)
+            _wait_for_recorder(engine_at, np.uintp(engine.tap_in), wake, block)
+            _wait_for_recorder(engine_at, np.uintp(engine.tap_out), wake, block)
         if frames > 0:
-            period_ns = np.int64(block * NS_PER_S / engine.sample_rate)
             device_block(
                 engine_at, rows, source.shape[1], nothing, 1, frames, due_ns + period_ns, real
             )

@@ -146,16 +146,16 @@ def end_block(engine_at: int, frames: int, deadline_ns: int, start_ns: int) -> N
     """Count the block: how long it took, what was left, and whether it was late.
 
     A block is late when its work ended after its deadline, or when it began more than two periods
-    after the one before: then the device had to do without it for a whole period.
+    (of the one before) after the one before: then the device had to do without it for a while.
     """
     engine = carray(pointer(engine_at, ENGINE), (1,))[0]
     stats = carray(pointer(np.uintp(engine.stats), STATS), (1,))[0]
     end_ns = now_ns(np.uintp(engine.clock))
-    period_ns = np.int64(frames * NS_PER_S / engine.sample_rate)
     histogram_add(np.uintp(stats.busy), end_ns - start_ns)
     if engine.paced != 0:
         histogram_add(np.uintp(stats.slack), max(deadline_ns - end_ns, 0))
-        gap = stats.last_start_ns != 0 and start_ns - stats.last_start_ns > 2 * period_ns
+        before_ns = np.int64(stats.last_frames * NS_PER_S / engine.sample_rate)
+        gap = stats.last_start_ns != 0 and start_ns - stats.last_start_ns > 2 * before_ns
         if end_ns > deadline_ns or gap:
             stats.late_total += 1
             stats.late_since_start += 1
@@ -164,6 +164,7 @@ def end_block(engine_at: int, frames: int, deadline_ns: int, start_ns: int) -> N
         else:
             stats.late_run = 0
     stats.last_start_ns = start_ns
+    stats.last_frames = frames
     stats.blocks += 1
     stats.frames += frames
 

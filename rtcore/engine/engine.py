@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from rtcore.chain import Chain
 from rtcore.engine.backends.base import Backend
-from rtcore.engine.feed import Recorder, Sink
+from rtcore.engine.feed import Recorder, Sink, as_rtcore_error
 from rtcore.engine.log import SessionLog
 from rtcore.engine.native import NativeEngine
 from rtcore.engine.privileges import LiveMode
@@ -247,7 +247,7 @@ class Engine:
                 if self._look():
                     return
             except Exception as error:  # noqa: BLE001 - else nobody would hear of it
-                self.error = _as_rtcore_error(error)
+                self.error = as_rtcore_error(error)
                 self._finish(State.FAILED, str(self.error))
                 return
 
@@ -256,7 +256,7 @@ class Engine:
         self.chain.stream.poll()
         for recorder in self._recorders:
             if recorder.error is not None:
-                raise _as_rtcore_error(recorder.error)
+                raise as_rtcore_error(recorder.error)
         reason = self.backend.lost()
         if reason is not None:
             self._reopen(reason)
@@ -325,7 +325,7 @@ class Engine:
         self.chain.stream.on_event = None
         self.chain._owner = None  # noqa: SLF001 - the two belong together
         if failed is not None and keep_files:
-            self.error = _as_rtcore_error(failed)
+            self.error = as_rtcore_error(failed)
 
     def _live_exit(self) -> None:
         if self._live_held:
@@ -395,9 +395,3 @@ class Engine:
             },
             **read_stats(self._native),
         }
-
-
-def _as_rtcore_error(error: BaseException) -> RtcoreError:
-    if isinstance(error, RtcoreError):
-        return error
-    return DeviceError(f"{type(error).__name__}: {error}")

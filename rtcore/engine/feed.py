@@ -13,9 +13,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rtcore.errors import DeviceError, RtcoreError
 from rtcore.rings import Ring
 
 _PAUSE_S = 0.005
+
+
+def as_rtcore_error(error: BaseException) -> RtcoreError:
+    """Give an error of any kind a place in rtcore's tree."""
+    if isinstance(error, RtcoreError):
+        return error
+    return DeviceError(f"{type(error).__name__}: {error}")
 
 
 class Sink(Protocol):

@@ -26,6 +26,7 @@ STATS = np.dtype(
         ("late_run", "i8"),  # in a row, up to now
         ("late_longest", "i8"),  # the longest such run
         ("last_start_ns", "i8"),
+        ("last_frames", "i8"),
         ("smallest_block", "i8"),
         ("largest_block", "i8"),
         ("input_dry", "i8"),  # frames that the source did not have in time

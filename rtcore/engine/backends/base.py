@@ -6,7 +6,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from rtcore.chain import Chain
 from rtcore.engine.native import NativeEngine
+from rtcore.errors import DeviceError
 
 
 class Backend(ABC):
@@ -25,6 +27,24 @@ class Backend(ABC):
     def sample_rate(self) -> float | None:
         """Give the device's sample rate in Hz, or ``None`` where any will do."""
         return None
+
+    def check_blocks(self, chain: Chain, block_frames: int) -> None:
+        """Refuse blocks that are not what the chain was promised; 0 stands for blocks of any size.
+
+        Raises
+        ------
+        DeviceError
+            With both numbers.
+        """
+        promised = chain.table.graph.block_frames
+        if promised > 1 and (block_frames == 0 or block_frames % promised):
+            size = f"has {block_frames} frames" if block_frames else "may have any size"
+            msg = (
+                f"backend {self.name}: the chain was promised blocks of a multiple of {promised} "
+                f"frames, but a block {size}; set block_frames to match, or build the chain "
+                "without it"
+            )
+            raise DeviceError(msg)
 
     @abstractmethod
     def open(self, engine: NativeEngine) -> None:

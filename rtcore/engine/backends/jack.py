@@ -75,6 +75,7 @@ class JackBackend(Backend):
                 f"use --rate {client.sample_rate}, or restart the server at the chain's rate"
             )
             raise DeviceError(msg)
+        self.check_blocks(chain, client.block_frames)
         ins = chain.channels_in if self._wished[0] is None else self._wished[0]
         outs = chain.channels_out if self._wished[1] is None else self._wished[1]
         self.inputs, self.outputs = client.register_ports(ins, outs)
@@ -113,6 +114,7 @@ class JackBackend(Backend):
     def close(self) -> None:
         """Leave the server, within bounded time."""
         if self.client is not None:
+            self._engine.record["stop"] = 1  # no callback waits for a recorder any more
             self._xruns_before += self.client.xruns
             self.client.close()
         self.client = None

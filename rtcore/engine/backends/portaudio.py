@@ -73,6 +73,7 @@ class PortAudioBackend(Backend):
         """Open the stream."""
         source, target = self.devices()
         chain = engine.chain
+        self.check_blocks(chain, self.block_frames)
         wished_in, wished_out = self._channels
         ins = min(chain.channels_in, source.input_channels) if source else 0
         outs = min(max(chain.channels_out, 2), target.output_channels) if target else 0

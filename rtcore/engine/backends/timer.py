@@ -10,7 +10,7 @@ import numpy as np
 
 from rtcore.engine.backends.base import Backend
 from rtcore.engine.callbacks import paced_thread
-from rtcore.engine.feed import Feeder, blocks_of, silence
+from rtcore.engine.feed import Feeder, as_rtcore_error, blocks_of, silence
 from rtcore.engine.native import NativeEngine
 from rtcore.errors import DeviceError
 from rtcore.rings import Ring
@@ -49,6 +49,7 @@ class TimerBackend(Backend):
     def open(self, engine: NativeEngine) -> None:
         """Fill the source's ring."""
         chain = engine.chain
+        self.check_blocks(chain, self.block_frames)
         ahead = int(_AHEAD_S * chain.sample_rate) if self.paced else _FILE_AHEAD_FRAMES
         ring = Ring((engine.real, (chain.channels_in,)), ahead)
         source = (
@@ -59,12 +60,11 @@ class TimerBackend(Backend):
         self._feeder = Feeder(blocks_of(source, chain.channels_in), ring)
         self._feeder.start()
         if self._feeder.error is not None:
-            raise self._feeder.error
+            raise as_rtcore_error(self._feeder.error)
         self._engine, self._ring = engine, ring
         self._scratch = np.zeros((self.block_frames, chain.channels_in), engine.real)
-        engine.record["stop"] = (
-            1  # a run that ends at once: the code is compiled before time counts
-        )
+        # A run that ends at once, so that the code is compiled before time counts.
+        engine.record["stop"] = 1
         self._run()
 
     def start(self) -> None:
@@ -81,8 +81,8 @@ class TimerBackend(Backend):
             engine.address,
             self._ring.address,
             self._scratch,
-            self.block_frames,
             tail,
+            engine.chain.table.graph.block_frames,
             np.uint64(feeder.ended.ctypes.data),
             engine.real,
         )
