@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -144,9 +145,11 @@ def compile_in_child(job: dict[str, Any]) -> None:
         With what the child said, or that it crashed.
     """
     command = [sys.executable, "-m", "rtcore.engine.precompile"]
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     try:
         child = subprocess.run(  # noqa: S603 - our own module
             command,
+            env=paths,
             input=json.dumps(job),
             capture_output=True,
             text=True,

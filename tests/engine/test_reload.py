@@ -34,11 +34,11 @@ PATIENCE_S = 120
 class Session:
     """A tone of 1.0 through the plugin, with its file and what was said."""
 
-    def __init__(self, file):
+    def __init__(self, file, factor="1.0", top=""):
         self.file = file
         self.said = []
         self.heard = Memory()
-        self.write("1.0")
+        self.write(factor, top)
         edited = importlib.import_module(f"rtcore.plugins.{file.stem}").Edited
         chain = Chain([edited()], sample_rate=48000, channels=1)
         ones = (np.ones((1, 4800), np.float32) for _ in range(10**6))
@@ -99,3 +99,26 @@ def test_broken_code_leaves_the_old_code_playing(session):
     samples = session.heard.samples[0]
     assert {0.5, 2.0} <= set(np.unique(samples).tolist())
     assert 2.0 == samples[-1]
+
+
+def test_an_edited_helper_is_heard(tmp_path, monkeypatch):
+    """A plugin whose helper module changed plays the new helper, not the loaded one."""
+    name = f"helper_of_{tmp_path.name}"
+    (tmp_path / "lib").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    helper = tmp_path / "lib" / f"{name}.py"
+    text = "from rtcore import helper\n\n\n@helper\ndef twice(v):\n    return v * {}\n"
+    helper.write_text(text.format("1.0"))
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    monkeypatch.setattr(rtcore.plugins, "__path__", [str(folder), *rtcore.plugins.__path__])
+    importlib.invalidate_caches()
+    session = Session(
+        folder / f"edited_{tmp_path.name}.py", "twice(1.0)", f"from {name} import twice"
+    )
+    try:
+        helper.write_text(text.format("4.0"))
+        assert "new code plays" in session.wait_for(1)
+    finally:
+        session.close()
+    assert 2.0 == session.heard.samples[0, -1]
