@@ -16,7 +16,7 @@ import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
+from llvmlite.binding import address_of_symbol
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.runtime import rtsys
 
 from rtcore.kernels.context import ABI_VERSION
 from rtcore.kernels.sources import digest_of_constants, digest_of_files
@@ -163,13 +165,14 @@ class KernelCache(_Cache):
 
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
         """Give the kept code for a signature, or ``None``."""
-        target_context.refresh()
         path = self._path(sig, target_context.codegen())
         try:
             payload = path.read_bytes() if path else b""
             body = payload[_CHECKSUM_BYTES:]
             if body and hashlib.sha256(body).digest() == payload[:_CHECKSUM_BYTES]:
-                result = CompileResult._rebuild(target_context, *pickle.loads(body))  # noqa: S301, SLF001 - our own checksummed file
+                symbols, parts = pickle.loads(body)  # noqa: S301 - our own checksummed file
+                _make_known(symbols, target_context)
+                result = CompileResult._rebuild(target_context, *parts)  # noqa: SLF001 - as Numba's cache does
                 self.hits += 1
                 with contextlib.suppress(OSError):
                     os.utime(path)  # type: ignore[arg-type]  # so that pruning sees what is in use
@@ -186,13 +189,32 @@ class KernelCache(_Cache):
         path = self._path(sig, data.codegen)
         if path is None or data.lifted or data.objectmode:
             return
-        body = pickle.dumps(data._reduce(), protocol=pickle.HIGHEST_PROTOCOL)  # noqa: SLF001 - as Numba's cache does
+        kept = (_symbols(data.library), data._reduce())  # noqa: SLF001 - as Numba's cache does
+        body = pickle.dumps(kept, protocol=pickle.HIGHEST_PROTOCOL)
         try:
             _write(path, hashlib.sha256(body).digest() + body)
         except OSError as error:
             _note_unwritable(path.parent, error)
         else:
             _prune_once()
+
+
+def _symbols(library: Any) -> tuple[str, ...]:
+    """Name the functions and variables that compiled code takes from outside."""
+    module = library._final_module  # noqa: SLF001 - nothing else tells
+    outside = [v.name for v in (*module.functions, *module.global_variables) if v.is_declaration]
+    return tuple(name for name in outside if not name.startswith("llvm."))
+
+
+def _make_known(symbols: Iterable[str], target_context: Any) -> None:
+    """Let LLVM find what kept code refers to; it would end the process for a missing symbol.
+
+    ``refresh`` does so by loading all that Numba can compile, with half of scipy, which takes a
+    third of a second.  Its small runtime is enough for nearly all kept code.
+    """
+    rtsys.initialize(target_context)
+    if not all(address_of_symbol(name) for name in symbols):
+        target_context.refresh()
 
 
 @cache

@@ -108,9 +108,16 @@ def _source_file(module: ModuleType | None) -> Path | None:
         return None
     if module.__name__.partition(".")[0] in _KNOWN:
         return None
+    path = _resolved(file)
+    return path if path and path.is_file() else None
+
+
+@cache
+def _resolved(file: str) -> Path | None:
+    """Follow links, which takes a while; ``None`` for the standard library."""
     path = Path(file).resolve()
     inside_stdlib = path.is_relative_to(_STDLIB) and "site-packages" not in path.parts
-    return None if inside_stdlib or not path.is_file() else path
+    return None if inside_stdlib else path
 
 
 @cache
