@@ -122,7 +122,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     str
         `` (did you mean 'nalr'?)`` with its leading space, or ``""``.
     """
-    import difflib  # only now: it takes 10 ms to import, and most runs have no error
+    import difflib  # only now: most runs have no error
 
     near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
     return f" (did you mean '{near[0]}'?)" if near else ""
