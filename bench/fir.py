@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pedalboard
 import scipy.signal
-from common import arguments, interleave, table, write_json
+from _common import arguments, interleave, table, write_json
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
