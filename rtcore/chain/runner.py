@@ -41,17 +41,15 @@ _APPLIED, _RETIRED, _FAULT = int(Event.APPLIED), int(Event.RETIRED), int(Event.F
 
 
 @native
-def _first_bad(words: Any, exponent: Any) -> int:
-    channels, frames = words.shape
+def _first_bad(words: Any, channels: int, frames: int, exponent: Any) -> int:
     worst = exponent ^ exponent
-    flat = words.reshape(words.size)
-    for i in range(flat.size):
-        worst = max(worst, flat[i] & exponent)
+    for i in range(channels * frames):
+        worst = max(worst, words[i] & exponent)
     if worst < exponent:
         return frames
     for i in range(frames):
         for c in range(channels):
-            if (words[c, i] & exponent) == exponent:
+            if (words[c * frames + i] & exponent) == exponent:
                 return i
     return frames
 
@@ -62,13 +60,12 @@ def first_bad(address: int, channels: int, frames: int, real: Any) -> int:
 
     The exponent bits are tested: no compiler flag can optimise that away.
     """
-    if size_of(real) == 4:  # noqa: PLR2004 - bytes of a float32
-        return _first_bad(
-            carray(pointer(address, np.int32), (channels, frames)), np.int32(0x7F800000)
-        )
-    return _first_bad(
-        carray(pointer(address, np.int64), (channels, frames)), np.int64(0x7FF0000000000000)
-    )
+    count = channels * frames
+    if size_of(real) == 4:
+        words = carray(pointer(address, np.int32), (count,))
+        return _first_bad(words, channels, frames, np.int32(0x7F800000))
+    longs = carray(pointer(address, np.int64), (count,))
+    return _first_bad(longs, channels, frames, np.int64(0x7FF0000000000000))
 
 
 @native
@@ -230,7 +227,7 @@ def _take(source: Any, target: Any, stride: int, exponent: Any, sign: Any) -> An
 def _take_channel(source: int, target: int, stride: int, frames: int, real: Any) -> bool:
     """Copy one channel to a planar buffer; say whether all of it is finite."""
     span = (frames - 1) * stride + 1
-    if size_of(real) == 4:  # noqa: PLR2004 - bytes of a float32
+    if size_of(real) == 4:
         exponent = np.int32(0x7F800000)
         words = carray(pointer(source, np.int32), (span,))
         return (
@@ -258,6 +255,17 @@ def _take_channel(source: int, target: int, stride: int, frames: int, real: Any)
 
 
 @native
+def _give(source: Any, target: Any, stride: int) -> None:
+    """Copy one channel to where it is wanted."""
+    if stride == 1:
+        for i in range(source.size):
+            target[i] = source[i]
+    else:
+        for i in range(source.size):
+            target[i * stride] = source[i]
+
+
+@native
 def _load(
     stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames: int, real: Any
 ) -> None:
@@ -282,7 +290,7 @@ def _play(
     frames: int,
     real: Any,
     scratch: Any,
-) -> None:  # noqa: E501, PLR0913 - one block
+) -> None:
     chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
     _load(stream, chain, inputs, in_stride, offset, frames, real)
     _run_steps(stream, chain, frames, real, scratch)
@@ -297,9 +305,9 @@ def _play(
         _mix(result, before, stream.fade_left, stream.fade_frames)
         stream.fade_left = max(stream.fade_left - frames, 0)
     for c in range(chain.channels_out):
-        target = carray(pointer(np.uintp(outputs[c]), real), ((offset + frames) * out_stride,))
-        for i in range(frames):
-            target[(offset + i) * out_stride] = result[c, i]
+        place = np.uintp(outputs[c]) + np.uintp(offset * out_stride * size_of(real))
+        target = carray(pointer(place, real), ((frames - 1) * out_stride + 1,))
+        _give(result[c], target, out_stride)
 
 
 @native
