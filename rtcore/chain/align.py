@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from rtcore.kernels import helper, kernel
@@ -31,7 +33,7 @@ class Align(Plugin):
 
     id = "align"
     delays = Setting((0,), doc="frames of delay of each channel")
-    buffers = {"lines": "real[:, :]", "delay": "i8[:]", "at": "i8[:]"}
+    buffers: ClassVar = {"lines": "real[:, :]", "delay": "i8[:]", "at": "i8[:]"}
 
     def prepare(self, spec: Spec) -> Prepared:
         """Make a delay line for each channel."""
@@ -52,7 +54,7 @@ class Sum(Plugin):
     id = "sum"
     delays = Setting((0,), doc="frames of delay of each branch")
     gains_db = Setting((0.0,), doc="gain of each branch in dB")
-    buffers = {
+    buffers: ClassVar = {
         "lines": "real[:, :]",
         "delay": "i8[:]",
         "at": "i8[:]",

@@ -57,7 +57,7 @@ class Chain:
     >>> tail = chain.flush()
     """
 
-    def __init__(  # noqa: PLR0913 - keyword-only options
+    def __init__(
         self,
         elements: Sequence[Element],
         *,
@@ -172,12 +172,18 @@ class Chain:
             Where the shape or the type is wrong, or an engine plays this chain.
         """
         if self._owner is not None:
-            msg = f"{_user(self._owner)} plays this chain; build a second chain from the same elements"
+            msg = (
+                f"{_user(self._owner)} plays this chain; build a second chain from the "
+                "same elements"
+            )
             raise StreamError(msg)
         planar = self._planar(x)
         step = self.table.graph.block_frames
         if planar.shape[1] % step:
-            msg = f"this chain was promised blocks of a multiple of {step} frames, got {planar.shape[1]}; feed such blocks"
+            msg = (
+                f"this chain was promised blocks of a multiple of {step} frames, got "
+                f"{planar.shape[1]}; feed such blocks"
+            )
             raise StreamError(msg)
         self._mark(Flag.LOST if lost else _NO_FLAGS)
         y = np.empty((self.channels_out, planar.shape[1]), self.spec.dtype)
@@ -217,7 +223,7 @@ class Chain:
         return np.concatenate([body, rest if body.ndim == rest.ndim else rest[0]], axis=-1)
 
     def reset(self) -> None:
-        """Forget all sound; parameters stay as they are, and changes for later frames stay queued."""
+        """Forget all sound; parameters stay, and changes for later frames stay queued."""
         if self._owner is None:
             self.stream.reset()
         else:
@@ -296,8 +302,10 @@ class Chain:
         old = placed.node
         if (node.latency_frames, node.channels_out) != (old.latency_frames, old.channels_out):
             msg = (
-                f"would change the latency from {old.latency_frames} to {node.latency_frames} frames (or the channels "
-                f"from {old.channels_out} to {node.channels_out}) while it plays; swap the whole chain instead"
+                f"would change the latency from {old.latency_frames} to "
+                f"{node.latency_frames} frames (or the channels "
+                f"from {old.channels_out} to {node.channels_out}) while it plays; swap the "
+                "whole chain instead"
             )
             raise ConfigError(placed.path, msg)
         pair = self.table.template(node)
@@ -333,16 +341,25 @@ class Chain:
         """
         if other is self or other._owner is not None:
             user = "this very stream" if other is self else _user(other._owner)
-            msg = f"a chain that takes over must be fresh, but {user} plays it; build another from the same elements"
+            msg = (
+                f"a chain that takes over must be fresh, but {user} plays it; build "
+                "another from the same elements"
+            )
             raise StreamError(msg)
         ours = (self.sample_rate, self.spec.dtype, self.channels_in, self.channels_out)
         theirs = (other.sample_rate, other.spec.dtype, other.channels_in, other.channels_out)
         if ours != theirs:
-            msg = f"a chain that takes over must be for the same stream; it is for {theirs}, this one for {ours}"
+            msg = (
+                "a chain that takes over must be for the same stream; it is for "
+                f"{theirs}, this one for {ours}"
+            )
             raise ConfigError("swap", msg)
         if self.table.graph.block_frames % other.table.graph.block_frames:
             promised, wanted = self.table.graph.block_frames, other.table.graph.block_frames
-            msg = f"the new chain wants blocks of {wanted} frames, this stream has {promised}; build it with block_frames = {promised}"
+            msg = (
+                f"the new chain wants blocks of {wanted} frames, this stream has "
+                f"{promised}; build it with block_frames = {promised}"
+            )
             raise ConfigError("swap", msg)
         address = other.table.address
         say = {"event": "swap", "chain": self._described(other)}
@@ -421,15 +438,18 @@ class Chain:
     def _planar(self, x: Any) -> np.ndarray[Any, Any]:
         array = np.asarray(x)
         if array.dtype.kind != "f":
-            msg = f"samples must be floating point with full scale 1.0, got {array.dtype}; divide int16 by 32768 first"
+            msg = (
+                f"samples must be floating point with full scale 1.0, got {array.dtype}; "
+                "divide int16 by 32768 first"
+            )
             raise StreamError(msg)
         planar = array[np.newaxis] if array.ndim == 1 else array
-        if planar.ndim != 2 or planar.shape[0] != self.channels_in:  # noqa: PLR2004 - channels and frames
+        if planar.ndim != 2 or planar.shape[0] != self.channels_in:
             hint = (
                 "; transpose it (x.T)"
                 if planar.ndim == 2 and planar.shape[1] == self.channels_in
                 else ""
-            )  # noqa: PLR2004 - as above
+            )
             msg = f"sound must have the shape ({self.channels_in}, frames), got {array.shape}{hint}"
             raise StreamError(msg)
         return np.ascontiguousarray(planar, self.spec.dtype)

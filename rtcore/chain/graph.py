@@ -41,7 +41,10 @@ class Parallel:
             float(g) for g in (gains_db if gains_db is not None else [0.0] * len(branches))
         ]
         if len(self.gains_db) != len(branches):
-            what = f"must have one gain for each of the {len(branches)} branches, got {len(self.gains_db)}"
+            what = (
+                f"must have one gain for each of the {len(branches)} branches, got "
+                f"{len(self.gains_db)}"
+            )
             raise ParameterError("gains_db", what)
 
 

@@ -106,7 +106,10 @@ class Node:
 
     def _set_scalar(self, name: str, value: Any) -> None:
         if name not in type(self.plugin).state:
-            msg = f"plugin '{self.plugin.id}': prepare() gives state '{name}', which the class does not declare"
+            msg = (
+                f"plugin '{self.plugin.id}': prepare() gives state '{name}', which the "
+                "class does not declare"
+            )
             raise PluginError(msg)
         self.record[name] = value
 
@@ -126,7 +129,10 @@ class Node:
                 prepared.buffers[name], self.spec.dtype if kind == "real" else kind
             )
             if array.ndim != ndim:
-                msg = f"plugin '{self.plugin.id}': buffer {name} has {array.ndim} dimensions, declared are {ndim}"
+                msg = (
+                    f"plugin '{self.plugin.id}': buffer {name} has {array.ndim} "
+                    f"dimensions, declared are {ndim}"
+                )
                 raise PluginError(msg)
             found[name] = array
         return found

@@ -107,7 +107,7 @@ def _fade_to_silence(step: Any, y: Any, last: Any, start: int, frames: int) -> N
 def _play_step(
     stream: Any, step: Any, index: int, x: int, y: int, frames: int, real: Any, scratch: Any
 ) -> None:
-    """Call a step's processor; where it fails, mute it with a fade, and say so if ``index >= 0``."""
+    """Run a processor; mute it with a fade where it fails, and say so if ``index >= 0``."""
     out = carray(pointer(y, real), (step.channels_out, frames))
     last = carray(pointer(np.uintp(step.last), real), (step.channels_out,))
     if step.muted != 0:
@@ -324,7 +324,7 @@ def reset_step(step: Any) -> None:
 
 @native
 def _reset(stream: Any, target: int, scratch: Any) -> None:
-    """Reset one step or, where ``target`` is -1, all; no cross-fade goes on with the sound of before."""
+    """Reset one step or, where ``target`` is -1, all; cross-fades end as well."""
     chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
     steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
     for k in range(chain.step_count):

@@ -108,7 +108,7 @@ class Stream:
         if render(self._address, self._rows_address, x, y):
             self.poll()
 
-    def send(  # noqa: PLR0913 - the record's fields
+    def send(
         self,
         kind: Command,
         target: int = 0,
@@ -162,7 +162,10 @@ class Stream:
         with self._control:
             self.poll()
             if self._commands.room < len(fields):
-                msg = f"{_QUEUE} changes wait and none is taken; let the stream play before changing more"
+                msg = (
+                    f"{_QUEUE} changes wait and none is taken; let the stream play before "
+                    "changing more"
+                )
                 raise StreamError(msg)
             commands = np.zeros(len(fields), COMMAND)
             for command, (target, argument, value) in zip(commands, fields, strict=True):
