@@ -25,6 +25,16 @@ _SETTLED = 1e-4  # a limiter gain this close to 1 is 1
 
 
 @native
+def _count_pressure(safety: Any, peak: float) -> None:
+    """Count the frames in and shortly after which sound presses against the ceiling."""
+    if peak > safety.ceiling:
+        safety.press_left = safety.press_hold
+    if safety.press_left > 0:
+        safety.press_left -= 1
+        safety.pressed_frames += 1
+
+
+@native
 def protect(safety_at: int, y: Any) -> None:
     """Limit to the ceiling without delay, and apply the volume; bit-transparent when both rest.
 
@@ -46,6 +56,7 @@ def protect(safety_at: int, y: Any) -> None:
             gain = 1.0
         if peak * gain > safety.ceiling:
             gain = safety.ceiling / peak
+        _count_pressure(safety, peak)
         if gain < 1.0:
             safety.limited_frames += 1
         if gain < 1.0 or volume != 1.0:

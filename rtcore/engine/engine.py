@@ -26,6 +26,7 @@ _POLL_S = 0.02
 _TAP_AHEAD_S = 10.0
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HOWL_DB = -20.0
+_HOWL_S = 0.05
 
 
 class State(enum.Enum):
@@ -358,14 +359,13 @@ class Engine:
         self._native.set_volume(self._volume, FADE_IN_S)
 
     def _watch_for_howling(self) -> None:
-        frames, limited = (
-            int(self._native.stats["frames"][0]),
-            int(self._native.safety["limited_frames"][0]),
-        )
-        if self._howl.howls(frames, limited, self.chain.sample_rate):
+        frames = int(self._native.stats["frames"][0])
+        pressed = int(self._native.safety["pressed_frames"][0])
+        if self._howl.howls(frames, pressed, self.chain.sample_rate):
             self._howl = HowlWatch()
             volume_db = self.stats()["volume_db"] + _HOWL_DB
             self.set_volume_db(volume_db)
+            self._native.set_volume(self._volume, _HOWL_S)  # a howl hurts: turn it down at once
             self._message(
                 f"howling: turned down to {volume_db:.0f} dB; move the microphone away from "
                 "the loudspeaker"

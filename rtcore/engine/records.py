@@ -48,7 +48,10 @@ SAFETY = np.dtype(
         ("volume", "f8"),  # where the volume stands
         ("volume_target", "f8"),
         ("volume_step", "f8"),  # greatest change in each frame
-        ("limited_frames", "i8"),
+        ("limited_frames", "i8"),  # frames that were turned down, release included
+        ("pressed_frames", "i8"),  # frames no further than `press_hold` from one above the ceiling
+        ("press_hold", "i8"),
+        ("press_left", "i8"),
     ],
     align=True,
 )

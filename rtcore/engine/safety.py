@@ -21,6 +21,7 @@ CEILING_DB_SPL = 100.0
 UNCALIBRATED_CEILING_DBFS = -12.0
 FADE_IN_S = 1.0
 RELEASE_S = 0.1
+PRESS_HOLD_S = 0.02
 PANIC_S = 0.005
 SAME_MACHINE_DB = -30.0
 
@@ -71,6 +72,7 @@ class Safety:
         record["ceiling"] = float(np.nextafter(real.type(self.ceiling), real.type(0)))
         record["gain"] = 1.0
         record["release"] = 1.0 - math.exp(-1.0 / (RELEASE_S * sample_rate))
+        record["press_hold"] = round(PRESS_HOLD_S * sample_rate)
         record["volume"] = 0.0
         record["volume_target"] = 10.0 ** (self.start_db / 20.0)
         record["volume_step"] = 1.0 / (FADE_IN_S * sample_rate)
@@ -78,9 +80,11 @@ class Safety:
 
 
 class HowlWatch:
-    """Suspects feedback where the limiter has been at work for most of the last half second.
+    """Suspects feedback where sound pressed against the ceiling for most of the last half second.
 
-    Speech and music reach the ceiling in peaks; a howl stays there.
+    Speech and music reach the ceiling in peaks and leave it between syllables and beats; a howl
+    stays there.  (The limiter's own work is no measure: after one peak its gain takes most of a
+    second to come all the way back.)
     """
 
     WINDOW_S = 0.5
@@ -89,12 +93,12 @@ class HowlWatch:
     def __init__(self) -> None:
         self._seen: list[tuple[int, int]] = []
 
-    def howls(self, frames: int, limited_frames: int, sample_rate: float) -> bool:
+    def howls(self, frames: int, pressed_frames: int, sample_rate: float) -> bool:
         """Take the counters as they stand now; say whether there is a howl."""
-        self._seen.append((frames, limited_frames))
+        self._seen.append((frames, pressed_frames))
         window = self.WINDOW_S * sample_rate
         while len(self._seen) > 2 and frames - self._seen[1][0] >= window:
             self._seen.pop(0)
-        first_frames, first_limited = self._seen[0]
+        first_frames, first_pressed = self._seen[0]
         span = frames - first_frames
-        return span >= window and (limited_frames - first_limited) > self.SHARE * span
+        return span >= window and (pressed_frames - first_pressed) > self.SHARE * span
