@@ -22,35 +22,67 @@ def _share_per_frame(time_ms: float, sample_rate: float) -> float:
 
 
 @helper
+def _square(x, power):
+    """Square the samples; rows without a channel get silence.
+
+    The squares are stored before they are used: so no multiplication is fused with the addition
+    that follows, which would round differently at the end of a block.
+    """
+    for c in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            value = np.float64(x[c, i])
+            power[c, i] = value * value
+    for c in range(x.shape[0], power.shape[0]):
+        for i in range(x.shape[1]):
+            power[c, i] = 0.0
+
+
+@helper
 def _slide(power, squares, sums, at):
-    """Turn squares into their mean over the window that ends at each frame.
+    """Turn the squares of two channels into their mean over the window that ends at each frame.
 
     A running sum would gather rounding errors for as long as it runs.  Here a second sum begins
     at zero with each round of the circular buffer and replaces the first at the round's end, so
     an error lives for two windows at most, and its place depends on the stream alone.
     """
-    window = squares.size
+    window = squares.shape[1]
     share = 1.0 / window
-    running = sums[0]
-    fresh = sums[1]
+    running_a, fresh_a = sums[0, 0], sums[0, 1]
+    running_b, fresh_b = sums[1, 0], sums[1, 1]
     done = 0
-    while done < power.size:
-        count = min(window - at, power.size - done)
+    while done < power.shape[1]:
+        count = min(window - at, power.shape[1] - done)
         for i in range(count):
-            new = power[done + i]
-            running += new - squares[at + i]
-            fresh += new
-            squares[at + i] = new
-            power[done + i] = running * share
+            new_a = power[0, done + i]
+            new_b = power[1, done + i]
+            running_a += new_a - squares[0, at + i]
+            running_b += new_b - squares[1, at + i]
+            fresh_a += new_a
+            fresh_b += new_b
+            squares[0, at + i] = new_a
+            squares[1, at + i] = new_b
+            power[0, done + i] = running_a * share
+            power[1, done + i] = running_b * share
         done += count
         at += count
         if at == window:
             at = 0
-            running = fresh
-            fresh = 0.0
-    sums[0] = running
-    sums[1] = fresh
+            running_a, fresh_a = fresh_a, 0.0
+            running_b, fresh_b = fresh_b, 0.0
+    sums[0, 0], sums[0, 1] = running_a, fresh_a
+    sums[1, 0], sums[1, 1] = running_b, fresh_b
     return at
+
+
+@helper
+def _link(power, channels, frames):
+    """Give all channels the power of the loudest."""
+    for c in range(1, channels):
+        for i in range(frames):
+            power[0, i] = max(power[0, i], power[c, i])
+    for c in range(1, channels):
+        for i in range(frames):
+            power[c, i] = power[0, i]
 
 
 @helper
@@ -67,11 +99,14 @@ def _steer(power, keep, threshold, attenuation, attack, release):
 
 @helper
 def _follow(power, keep, gain):
-    """Move the gain frame by frame; it is left in ``keep``."""
-    for i in range(power.size):
-        gain = gain * keep[i] + power[i]
-        keep[i] = gain
-    return gain
+    """Move the gains of two channels frame by frame; they are left in ``keep``."""
+    gain_a, gain_b = gain[0], gain[1]
+    for i in range(power.shape[1]):
+        gain_a = gain_a * keep[0, i] + power[0, i]
+        gain_b = gain_b * keep[1, i] + power[1, i]
+        keep[0, i] = gain_a
+        keep[1, i] = gain_b
+    gain[0], gain[1] = gain_a, gain_b
 
 
 class Compressor(Plugin):
@@ -128,7 +163,7 @@ class Compressor(Plugin):
         "sums": "f8[:, :]",
         "gain": "f8[:]",
         "power": "f8[:, :]",
-        "keep": "f8[:]",
+        "keep": "f8[:, :]",
     }
 
     def prepare(self, spec: Spec) -> Prepared:
@@ -140,12 +175,13 @@ class Compressor(Plugin):
                 f"must hold at least one frame, which is {1.0 / spec.sample_rate:.3g} s at "
                 f"{spec.sample_rate:g} Hz, got {self.rms_buffer_s:g}",
             )
+        rows = spec.channels + spec.channels % 2  # an odd one is paired with silence
         buffers = {
-            "squares": np.zeros((spec.channels, window)),
-            "sums": np.zeros((spec.channels, 2)),
-            "gain": np.ones(spec.channels),
-            "power": np.zeros((spec.channels, spec.max_frames)),
-            "keep": np.zeros(spec.max_frames),
+            "squares": np.zeros((rows, window)),
+            "sums": np.zeros((rows, 2)),
+            "gain": np.ones(rows),
+            "power": np.zeros((rows, spec.max_frames)),
+            "keep": np.zeros((rows, spec.max_frames)),
         }
         return Prepared(state={"linked": int(self.linked)}, buffers=buffers)
 
@@ -165,33 +201,30 @@ class Compressor(Plugin):
         release,
         makeup,
     ):
-        """Work in passes, so that all but the two short recursions is vectorised."""
+        """Work in passes, so that all but the two short recursions is vectorised.
+
+        Channels go in pairs: a recursion waits for its own last result most of the time.
+        """
         channels, frames = x.shape
+        rows = power.shape[0]
+        _square(x, power)
         end = state.at
-        for c in range(channels):
-            # The squares are stored before they are used: so no multiplication is fused with the
-            # addition that follows, which would round differently at the end of a block.
-            for i in range(frames):
-                value = np.float64(x[c, i])
-                power[c, i] = value * value
-            end = _slide(power[c, :frames], squares[c], sums[c], state.at)
+        for c in range(0, rows, 2):
+            end = _slide(power[c : c + 2, :frames], squares[c : c + 2], sums[c : c + 2], state.at)
         state.at = end
         if state.linked != 0:
-            for c in range(1, channels):
-                for i in range(frames):
-                    power[0, i] = max(power[0, i], power[c, i])
-            for c in range(1, channels):
-                for i in range(frames):
-                    power[c, i] = power[0, i]
-        for c in range(channels):
+            _link(power, channels, frames)
+        for c in range(rows):
             _steer(
                 power[c, :frames],
-                keep[:frames],
+                keep[c, :frames],
                 np.float64(threshold),
                 np.float64(attenuation),
                 np.float64(attack),
                 np.float64(release),
             )
-            gain[c] = _follow(power[c, :frames], keep[:frames], gain[c])
+        for c in range(0, rows, 2):
+            _follow(power[c : c + 2, :frames], keep[c : c + 2, :frames], gain[c : c + 2])
+        for c in range(channels):
             for i in range(frames):
-                y[c, i] = x[c, i] * keep[i] * makeup[i]
+                y[c, i] = x[c, i] * keep[c, i] * makeup[i]
