@@ -9,22 +9,36 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 _PACKAGES = ("rtcore", "numpy", "scipy", "numba", "llvmlite", "pedalboard", "pyclarity")
 
 
-def arguments(doc: str | None, repeats: int) -> argparse.Namespace:
-    """Read the command line that all benchmarks have: ``--json FILE`` and ``--repeats N``."""
+def arguments(doc: str | None, repeats: int, **more: float) -> argparse.Namespace:
+    """Read the command line that benchmarks have in common.
+
+    Parameters
+    ----------
+    doc : str
+        The script's docstring; its first line becomes the help.
+    repeats : int
+        Default of ``--repeats``.
+    **more : number
+        Further options that take a number, and their defaults: `seconds` becomes ``--seconds``.
+    """
     parser = argparse.ArgumentParser(description=(doc or "").strip().splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here as well")
-    parser.add_argument("--repeats", type=int, default=repeats, help="default: %(default)s")
+    for name, default in {"repeats": repeats, **more}.items():
+        text = "default: %(default)s"
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=text)
     return parser.parse_args()
 
 
@@ -54,7 +68,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def interleave(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+def rounds(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
     """Time functions in turns, so that a busy moment of the machine hits them all.
 
     Parameters
@@ -66,8 +80,8 @@ def interleave(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict
 
     Returns
     -------
-    dict of str to float
-        Median seconds of each.
+    dict of str to list of float
+        Seconds of each round.
     """
     for function in functions.values():
         function()
@@ -77,17 +91,23 @@ def interleave(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict
             start = time.perf_counter()
             function()
             seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return seconds
+
+
+def interleave(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Time functions in turns, see :func:`rounds`; give the median seconds of each."""
+    return {name: statistics.median(s) for name, s in rounds(functions, repeats).items()}
 
 
 def table(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     """Print rows that have the same keys; floats get three digits."""
-    shown = Table(title=title, title_justify="left")
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE)
     for key in rows[0]:
         shown.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")
     for row in rows:
         shown.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(shown)
+    # A pipe has no width: then no column is cut.
+    Console(width=None if sys.stdout.isatty() else 160).print(shown)
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pedalboard
 import scipy.signal
+from _blocks import player
 from _common import arguments, interleave, table, write_json
 from llvmlite import ir
 from numba import njit, types
@@ -24,8 +24,12 @@ from numba.extending import intrinsic
 
 from rtcore import Chain
 from rtcore.dsp.vector import INDEX, multiply_add, spread
-from rtcore.kernels.abi import call_process
 from rtcore.plugins import FIR
+
+try:
+    import pedalboard
+except ImportError:
+    pedalboard = None
 
 TAPS = 221
 RATE_HZ = 48000
@@ -33,6 +37,8 @@ FRAMES = 938 * 512  # 10 s, in whole blocks of any of the sizes
 CHANNELS = 2
 BLOCKS = (32, 64, 128, 512)
 FLOPS = 2 * TAPS * FRAMES * CHANNELS
+
+NO_BOARD = ("float32 only", "not installed")
 
 PEAK_WIDTHS = (16, 32, 64)  # bytes; the best counts
 PEAK_CHAINS = 12  # independent sums, more than a core has multiply-adds under way
@@ -72,14 +78,6 @@ def _peak_loop(vector_bytes: int) -> Any:
     return run
 
 
-@njit(nogil=True)
-def play(process: int, state: int, context: int, x: np.ndarray, y: np.ndarray) -> None:
-    """Call a plugin's C entry for each block of (blocks, channels, frames)."""
-    for block in range(x.shape[0]):
-        source, target = np.uintp(x[block].ctypes.data), np.uintp(y[block].ctypes.data)
-        call_process(process, state, context, source, target, np.int32(x.shape[2]))
-
-
 def peaks(dtype: str) -> dict[str, Callable[[], None]]:
     """Make the functions whose fastest is the peak."""
     functions: dict[str, Callable[[], None]] = {}
@@ -94,16 +92,7 @@ def ours(x: np.ndarray, taps: np.ndarray, block: int) -> dict[str, Callable[[], 
     chain = Chain(
         [FIR(taps=taps)], sample_rate=RATE_HZ, channels=CHANNELS, dtype=x.dtype, max_frames=block
     )
-    node = chain.nodes[0].node
-    blocks = np.ascontiguousarray(x.reshape(CHANNELS, -1, block).swapaxes(0, 1))
-    out, context = np.empty_like(blocks), np.zeros(16, np.int64)
-    places = [np.uintp(a) for a in (node.address, node.state_address, context.ctypes.data)]
-
-    def kernel() -> None:
-        play(*places, blocks, out)
-        assert context.size  # keeps it alive: the plugin has its address only
-
-    return {f"kernel {block}": kernel, f"chain {block}": lambda: chain.process(x)}
+    return {f"kernel {block}": player(chain, x), f"chain {block}": lambda: chain.process(x)}
 
 
 def pedalboards(x: np.ndarray, taps: np.ndarray, block: int) -> Callable[[], Any]:
@@ -133,7 +122,7 @@ def measure(dtype: str, repeats: int) -> list[dict[str, Any]]:
     functions["oaconvolve"] = lambda: scipy.signal.oaconvolve(x, taps[np.newaxis], axes=1)
     for block in BLOCKS:
         functions |= ours(x, taps, block)
-        if dtype == "float32":
+        if pedalboard is not None and dtype == "float32":
             functions[f"pedalboard {block}"] = pedalboards(x, taps, block)
         functions[f"lfilter {block}"] = lfilters(x, taps, block)
     seconds = interleave(functions, repeats)
@@ -157,7 +146,7 @@ def _row(dtype: str, block: int, seconds: dict[str, float]) -> dict[str, Any]:
         "peak GFLOP/s": peak,
         "% of peak": 100 * FLOPS / kernel / 1e9 / peak,
         "chain GFLOP/s": FLOPS / chain / 1e9,
-        "pedalboard / chain": board / chain if board else "-",
+        "pedalboard / chain": board / chain if board else NO_BOARD[pedalboard is None],
         "lfilter / chain": seconds[f"lfilter {block}"] / chain,
         "oaconvolve / chain": seconds["oaconvolve"] / chain,
     }

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Each benchmark runs, short, and writes what it promises; no time is judged here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parents[1] / "bench"
+
+# Options that make it short, the JSON's tables, and some columns of each table.
+SHORT = {
+    "chain": (
+        ["--seconds", "0.05", "--repeats", "1"],
+        {
+            "nalr + compressor": {"block", "rtcore inside ms", "pyclarity / inside"},
+            "fir": {"block", "pedalboard / rtcore, inside", "lfilter / rtcore, Python"},
+            "compressor": {"block", "pedalboard / rtcore, inside", "pedalboard / rtcore, Python"},
+        },
+    ),
+    "denormals": (
+        ["--seconds", "0.02", "--repeats", "1"],
+        {"rows": {"dtype", "plugin", "tail / noise, with", "tail / noise, without"}},
+    ),
+    "fir": (
+        ["--repeats", "1"],
+        {"rows": {"dtype", "block", "% of peak", "pedalboard / chain", "lfilter / chain"}},
+    ),
+    "startup": (
+        ["--repeats", "1", "--cold", "0"],
+        {"rows": {"what", "median s", "min s", "starts", "target"}},
+    ),
+}
+
+
+def run(name, *options):
+    """Run a benchmark as `make bench` does; give what it prints."""
+    here = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
+    done = subprocess.run(
+        [sys.executable, str(BENCH / f"{name}.py"), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=here,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=sorted(SHORT))
+def figures(request, tmp_path_factory):
+    """What one benchmark printed and wrote, and the tables that it promises."""
+    options, tables = SHORT[request.param]
+    file = tmp_path_factory.mktemp("bench") / "figures.json"
+    printed = run(request.param, *options, "--json", str(file))
+    return printed, json.loads(file.read_text()), tables
+
+
+def test_the_json_has_every_table(figures):
+    """Each table is there, and each of its rows has the promised columns."""
+    _, written, tables = figures
+    for name, columns in tables.items():
+        assert written[name], name
+        assert all(columns <= set(row) for row in written[name])
+
+
+def test_the_json_names_the_machine_and_the_software(figures):
+    """Figures without the machine and the versions that they hold for are worth nothing."""
+    _, written, _ = figures
+    assert {"processor", "cores", "load_average", "python", "packages"} <= set(written["machine"])
+    assert {"rtcore", "numpy", "numba"} <= set(written["machine"]["packages"])
+    assert written["shows"]
+
+
+def test_no_figure_is_cut_in_a_pipe(figures):
+    """A table that goes to a file is as wide as it needs to be."""
+    printed, _, _ = figures
+    assert printed.strip()
+    assert "…" not in printed
+
+
+@pytest.mark.parametrize("script", sorted(BENCH.glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_script_asks_one_question_and_runs_without_arguments(script):
+    """`make bench` runs each script as it is; its first line says what it shows."""
+    text = run(script.stem, "--help")
+    assert "--json" in text
+    assert script.read_text().split('"""')[1].strip().endswith(".")
