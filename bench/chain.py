@@ -178,12 +178,13 @@ def _ratio(seconds: dict[str, float], theirs: str, own: str) -> float | str:
 def aid_row(seconds: dict[str, float], block: int, length_s: float) -> dict[str, Any]:
     """Tell how NAL-R and the compressor do."""
     inside, python = (seconds[f"aid rtcore {way} {block}"] for way in ("inside", "Python"))
+    slow = seconds.get("aid pyclarity")
     return {
         "block": block,
         "rtcore inside ms": 1e3 * inside,
         "rtcore Python ms": 1e3 * python,
         "times real time (Python)": length_s / python,
-        "pyclarity ms": 1e3 * seconds.get("aid pyclarity", float("nan")),
+        "pyclarity ms": 1e3 * slow if slow else MISSING,
         "pyclarity / inside": _ratio(seconds, "aid pyclarity", f"aid rtcore inside {block}"),
         "pyclarity / Python": _ratio(seconds, "aid pyclarity", f"aid rtcore Python {block}"),
     }
@@ -242,7 +243,8 @@ def main() -> None:
         "compressor": verdict(squeeze, dict.fromkeys(sides, 1.0)),
     }
     gap = difference(x)
-    table(aid, f"nalr + compressor, {length_s:.1f} s stereo (largest difference {gap})")
+    same = "" if gap is None else f"; largest difference from pyclarity's output: {gap:.1e}"
+    table(aid, f"nalr + compressor, {length_s:.1f} s stereo{same}")
     table(fir, f"fir, {NFIR + 1} taps")
     table(squeeze, "compressor")
     table([{"what": what, **line} for what, lines in verdicts.items() for line in lines], "targets")
