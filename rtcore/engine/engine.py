@@ -193,6 +193,9 @@ class Engine:
         self._live.__enter__()
         self._live_held = True
         self.backend.start()
+        thread = self.backend.audio_thread()
+        if thread is not None:
+            self._live.request_fifo(thread)
         self._go(State.RUNNING)
 
     def _sink(self, tap: str, target: str | Path | Sink) -> Sink:

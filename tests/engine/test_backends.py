@@ -382,3 +382,15 @@ def test_ports_are_named(jack_server):
     ):
         names = look.ports()
     assert {"mine:in_1", "mine:in_2", "mine:out_1", "mine:out_2"} <= set(names)
+
+
+def test_real_time_priority_is_asked_for():
+    """The timer's thread gets real-time priority, or the engine notes that it does not."""
+    import os
+
+    with Engine(Chain([]), TimerBackend()) as engine:
+        granted = os.sched_getscheduler(engine.backend.audio_thread()) & 7 == os.SCHED_FIFO
+        refused = any("real-time priority" in note for note in engine.notes)
+    assert granted != refused
+    with Engine(Chain([]), FileBackend(np.zeros((2, 10)))) as engine:
+        assert engine.backend.audio_thread() is None

@@ -72,6 +72,10 @@ class Backend(ABC):
     def close(self) -> None:
         """Stop the blocks and let go of the device; never hangs, may be called twice."""
 
+    def audio_thread(self) -> int | None:
+        """Give the id of the system's thread that plays, where it is ours and keeps time."""
+        return None
+
     def latency_frames(self) -> dict[str, int]:
         """Give what the host API says about the device's own latency."""
         return {}

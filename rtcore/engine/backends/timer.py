@@ -87,6 +87,10 @@ class TimerBackend(Backend):
             engine.real,
         )
 
+    def audio_thread(self) -> int | None:
+        """Give the native thread, which wakes in time only if nothing else is before it."""
+        return self._thread.native_id if self._thread is not None and self.paced else None
+
     def lost(self) -> str | None:
         """Say why the source broke off, if it did."""
         error = self._feeder.error if self._feeder else None
