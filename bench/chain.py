@@ -15,7 +15,9 @@ look for NaN at each step, as a live stream does.  Designing the filters is not 
   and a ratio in decibels, with no window, and so less to do for each sample.
 * scipy's ``lfilter`` is called for each block with its state, ``oaconvolve`` once for the whole.
 
-``x / rtcore`` is how many times rtcore's time the other one takes: above 1, rtcore is faster.
+``x / rtcore`` is how many times rtcore's time the other one takes: above 1, rtcore is faster.  The
+tables hold medians.  Each target is judged by the fastest of the rounds of either side, because
+other programs on the machine can only add time; the smallest ratio of medians stands beside it.
 """
 
 from __future__ import annotations
@@ -48,7 +50,14 @@ RATE_HZ = 44100
 BLOCKS = (32, 64, 128, 512)
 NFIR = 220
 THRESHOLD, ATTENUATION, ATTACK_MS, RELEASE_MS, WINDOW_S = 0.35, 0.1, 50.0, 1000.0, 0.064
-PYCLARITY_TIMES = 30.0  # the target
+INSIDE, PYTHON = "pedalboard / rtcore, inside", "pedalboard / rtcore, Python"
+TARGETS = (  # table, column, smallest that is good enough
+    ("nalr + compressor", "pyclarity / inside", 30.0),
+    ("fir", INSIDE, 1.0),
+    ("fir", PYTHON, 1.0),
+    ("compressor", INSIDE, 1.0),
+    ("compressor", PYTHON, 1.0),
+)
 MISSING = "not installed"
 
 Functions = dict[str, Callable[[], Any]]
@@ -197,8 +206,8 @@ def fir_row(seconds: dict[str, float], block: int) -> dict[str, Any]:
         "block": block,
         "rtcore inside ms": 1e3 * seconds[inside],
         "rtcore Python ms": 1e3 * seconds[python],
-        "pedalboard / rtcore, inside": _ratio(seconds, f"fir pedalboard inside {block}", inside),
-        "pedalboard / rtcore, Python": _ratio(seconds, f"fir pedalboard Python {block}", python),
+        INSIDE: _ratio(seconds, f"fir pedalboard inside {block}", inside),
+        PYTHON: _ratio(seconds, f"fir pedalboard Python {block}", python),
         "lfilter / rtcore, Python": _ratio(seconds, f"fir lfilter {block}", python),
         "oaconvolve (whole) / inside": _ratio(seconds, "fir oaconvolve", inside),
     }
@@ -215,50 +224,55 @@ def compressor_row(seconds: dict[str, float], block: int) -> dict[str, Any]:
     return row
 
 
-def verdict(rows: list[dict[str, Any]], limits: dict[str, float]) -> list[dict[str, Any]]:
+def tables_of(seconds: dict[str, float], length_s: float) -> dict[str, list[dict[str, Any]]]:
+    """Give the three tables, from one time for each thing."""
+    return {
+        "nalr + compressor": [aid_row(seconds, block, length_s) for block in BLOCKS],
+        "fir": [fir_row(seconds, block) for block in BLOCKS],
+        "compressor": [compressor_row(seconds, block) for block in BLOCKS],
+    }
+
+
+def least(rows: list[dict[str, Any]], column: str) -> float | str:
+    """Give the smallest ratio at any block size."""
+    return min((row[column] for row in rows if not isinstance(row[column], str)), default=MISSING)
+
+
+def verdicts(medians: dict[str, Any], fastest: dict[str, Any]) -> list[dict[str, Any]]:
     """Say of each ratio whether its smallest reaches what is wanted."""
     found = []
-    for name, wanted in limits.items():
-        values = [row[name] for row in rows if not isinstance(row[name], str)]
-        least = min(values, default=MISSING)
-        met = MISSING if isinstance(least, str) else "met" if least >= wanted else "missed"
-        found.append({"ratio": name, "at least": wanted, "smallest": least, "target": met})
+    for what, column, wanted in TARGETS:
+        value = least(fastest[what], column)
+        met = MISSING if isinstance(value, str) else "met" if value >= wanted else "missed"
+        found.append(
+            {
+                "what": what,
+                "ratio": column,
+                "at least": wanted,
+                "smallest, fastest runs": value,
+                "smallest, medians": least(medians[what], column),
+                "target": met,
+            }
+        )
     return found
 
 
 def main() -> None:
     """Measure, print, write."""
-    options = arguments(__doc__, repeats=7, seconds=10.0)
+    options = arguments(__doc__, repeats=9, seconds=10.0)
     x = sound(options.seconds)
-    lists = rounds(everything(x), options.repeats)
-    seconds = {name: statistics.median(values) for name, values in lists.items()}
     length_s = x.shape[1] / RATE_HZ
-    aid = [aid_row(seconds, block, length_s) for block in BLOCKS]
-    fir = [fir_row(seconds, block) for block in BLOCKS]
-    squeeze = [compressor_row(seconds, block) for block in BLOCKS]
-    sides = ("pedalboard / rtcore, inside", "pedalboard / rtcore, Python")
-    verdicts = {
-        "nalr + compressor": verdict(aid, {"pyclarity / inside": PYCLARITY_TIMES}),
-        "fir": verdict(fir, dict.fromkeys(sides, 1.0)),
-        "compressor": verdict(squeeze, dict.fromkeys(sides, 1.0)),
-    }
-    gap = difference(x)
+    lists = rounds(everything(x), options.repeats)
+    median_s = {name: statistics.median(values) for name, values in lists.items()}
+    min_s = {name: min(values) for name, values in lists.items()}
+    tables, gap = tables_of(median_s, length_s), difference(x)
+    judged = verdicts(tables, tables_of(min_s, length_s))
     same = "" if gap is None else f"; largest difference from pyclarity's output: {gap:.1e}"
-    table(aid, f"nalr + compressor, {length_s:.1f} s stereo{same}")
-    table(fir, f"fir, {NFIR + 1} taps")
-    table(squeeze, "compressor")
-    table([{"what": what, **line} for what, lines in verdicts.items() for line in lines], "targets")
-    figures = {
-        "shows": (__doc__ or "").splitlines()[0],
-        "length_s": length_s,
-        "nalr + compressor": aid,
-        "fir": fir,
-        "compressor": squeeze,
-        "targets": verdicts,
-        "largest_difference": gap,
-        "median_s": seconds,
-        "min_s": {name: min(values) for name, values in lists.items()},
-    }
+    for what, rows in tables.items():
+        table(rows, f"{what}, {length_s:.1f} s stereo" + same * (what == "nalr + compressor"))
+    table(judged, "targets")
+    figures = {"shows": (__doc__ or "").splitlines()[0], "length_s": length_s, **tables}
+    figures |= {"targets": judged, "largest_difference": gap, "median_s": median_s, "min_s": min_s}
     write_json(options.json, figures)
 
 
