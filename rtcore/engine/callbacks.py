@@ -104,12 +104,15 @@ def portaudio_address() -> int:
 
 
 @native
-def _take_block(engine: Any, ring: int, source: Any, frames: int, ended_at: int, real: Any) -> int:
+def _take_block(
+    engine_at: int, ring: int, source: Any, frames: int, ended_at: int, real: Any
+) -> int:
     """Fill one block from the source's ring; give how many of its frames count.
 
     A source that has ended gives a shorter last block.  One that is merely late costs silence in
     real time; without a clock it is waited for.
     """
+    engine = carray(pointer(engine_at, ENGINE), (1,))[0]
     stats = carray(pointer(np.uintp(engine.stats), STATS), (1,))[0]
     pause = carray(pointer(np.uintp(engine.clock) + np.uintp(16), np.int64), (2,))
     got = ring_take(ring, np.uintp(source.ctypes.data), frames)
@@ -125,6 +128,8 @@ def _take_block(engine: Any, ring: int, source: Any, frames: int, ended_at: int,
             stats.input_dry += frames - got
             source[got:frames, :] = 0
             return frames
+        elif load_acquire(engine_at) != 0:  # a source that never comes must not hold up a stop
+            return got
         else:
             pause[0] = 0
             pause[1] = _WAIT_NS
@@ -206,7 +211,7 @@ def paced_thread(
             )
         frames = 0
         if tail_left < 0:
-            frames = _take_block(engine, ring, source, block, ended_at, real)
+            frames = _take_block(engine_at, ring, source, block, ended_at, real)
         if frames < block:
             frames, tail_left = _pad(source, frames, tail if tail_left < 0 else tail_left, promised)
         if engine.paced == 0:

@@ -16,6 +16,7 @@ from rtcore.errors import DeviceError
 from rtcore.rings import Ring
 
 _AHEAD_S = 10.0
+_ENOUGH_S = 0.25
 _FILE_AHEAD_FRAMES = 1 << 16
 
 
@@ -57,7 +58,9 @@ class TimerBackend(Backend):
             if self.source is None
             else self.source
         )
-        self._feeder = Feeder(blocks_of(source, chain.channels_in), ring)
+        enough = int(_ENOUGH_S * chain.sample_rate) if self.paced else 1
+        blocks = blocks_of(source, chain.channels_in)
+        self._feeder = Feeder(blocks, ring, enough_frames=enough)
         self._feeder.start()
         if self._feeder.error is not None:
             raise as_rtcore_error(self._feeder.error)
