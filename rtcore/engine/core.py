@@ -35,8 +35,21 @@ def _count_pressure(safety: Any, peak: float) -> None:
 
 
 @native
+def _silence_faults(y: Any, i: int) -> bool:
+    """Put 0 for what is not finite in a frame; say whether there was any."""
+    found = False
+    for c in range(y.shape[0]):
+        if not np.isfinite(y[c, i]):
+            y[c, i] = 0
+            found = True
+    return found
+
+
+@native
 def protect(safety_at: int, y: Any) -> None:
     """Limit to the ceiling without delay, and apply the volume; bit-transparent when both rest.
+
+    A sample that is not finite becomes 0 and counts as limited.
 
     The gain falls at once where a sample would pass the ceiling and comes back exponentially; all
     channels share it, so that the image does not wander.
@@ -45,6 +58,7 @@ def protect(safety_at: int, y: Any) -> None:
     gain = safety.gain
     volume = safety.volume
     for i in range(y.shape[1]):
+        faulty = _silence_faults(y, i)
         if volume != safety.volume_target:
             change = safety.volume_target - volume
             volume += min(max(change, -safety.volume_step), safety.volume_step)
@@ -57,7 +71,7 @@ def protect(safety_at: int, y: Any) -> None:
         if peak * gain > safety.ceiling:
             gain = safety.ceiling / peak
         _count_pressure(safety, peak)
-        if gain < 1.0:
+        if gain < 1.0 or faulty:
             safety.limited_frames += 1
         if gain < 1.0 or volume != 1.0:
             for c in range(y.shape[0]):
@@ -70,7 +84,7 @@ def protect(safety_at: int, y: Any) -> None:
 def measure_levels(
     levels_at: int, rows: Any, stride: int, frames: int, sample_rate: float, real: Any
 ) -> None:
-    """Update the level record of each channel with one block."""
+    """Update the level record of each channel with one block; NaN and infinity count as 0."""
     levels = carray(pointer(levels_at, LEVEL), (rows.size,))
     fall = np.exp(-_PEAK_FALL_DB_PER_S * _LN10_OVER_20 * frames / sample_rate)
     keep = np.exp(-frames / (_MEAN_S * sample_rate))
@@ -81,6 +95,8 @@ def measure_levels(
         clips = 0
         for i in range(frames):
             size = abs(np.float64(x[i * stride]))
+            if not np.isfinite(size):  # the chain hears 0 there, and one NaN would stay for ever
+                continue
             peak = max(peak, size)
             power += size * size
             if size >= 1.0:
@@ -94,12 +110,13 @@ def measure_levels(
 
 @native
 def _tap(engine: Any, ring: int, rows: Any, stride: int, frames: int, real: Any) -> None:
-    """Hand a copy of the block to a recorder, interleaved."""
+    """Hand a copy of the block to a recorder, interleaved, with 0 for what is not finite."""
     flat = carray(pointer(np.uintp(engine.interleaved), real), (frames, rows.size))
     for c in range(rows.size):
         x = carray(pointer(np.uintp(rows[c]), real), (frames * stride,))
         for i in range(frames):
-            flat[i, c] = x[i * stride]
+            sample = x[i * stride]
+            flat[i, c] = sample if np.isfinite(sample) else 0
     taken = ring_put(ring, np.uintp(engine.interleaved), frames)
     carray(pointer(np.uintp(engine.stats), STATS), (1,))[0].tap_lost += frames - taken
 
