@@ -14,7 +14,7 @@ from rtcore.kernels.histogram import Histogram
 from rtcore.rings import Ring
 
 _CAPACITY = 1024
-_MAX_DEVICE_CHANNELS = 64
+MAX_DEVICE_CHANNELS = 64
 _CLOCK_BYTES = 64
 
 
@@ -48,7 +48,7 @@ class NativeEngine:
         self._arrays: dict[str, np.ndarray[Any, Any]] = {
             "inputs": np.zeros(chain.channels_in, np.uint64),
             "outputs": np.zeros(chain.channels_out, np.uint64),
-            "silence": np.zeros(capacity * _MAX_DEVICE_CHANNELS, real),
+            "silence": np.zeros(capacity * MAX_DEVICE_CHANNELS, real),
             "result": np.zeros(chain.channels_out * capacity, real),
             "interleaved": np.zeros(widest * capacity, real),
             "safety": self.safety,
@@ -56,8 +56,8 @@ class NativeEngine:
             "levels_in": self.levels_in,
             "levels_out": self.levels_out,
             "clock": np.zeros(_CLOCK_BYTES, np.uint8),
-            "ports_in": np.zeros(2 * _MAX_DEVICE_CHANNELS, np.uint64),
-            "ports_out": np.zeros(2 * _MAX_DEVICE_CHANNELS, np.uint64),
+            "ports_in": np.zeros(2 * MAX_DEVICE_CHANNELS, np.uint64),
+            "ports_out": np.zeros(2 * MAX_DEVICE_CHANNELS, np.uint64),
         }
         self.record = np.zeros(1, ENGINE)
         for name, array in self._arrays.items():

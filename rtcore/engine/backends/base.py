@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from rtcore.chain import Chain
-from rtcore.engine.native import NativeEngine
+from rtcore.engine.native import MAX_DEVICE_CHANNELS, NativeEngine
 from rtcore.errors import DeviceError
 
 
@@ -43,6 +43,21 @@ class Backend(ABC):
                 f"backend {self.name}: the chain was promised blocks of a multiple of {promised} "
                 f"frames, but a block {size}; set block_frames to match, or build the chain "
                 "without it"
+            )
+            raise DeviceError(msg)
+
+    def check_channels(self, inputs: int, outputs: int) -> None:
+        """Refuse more device channels than the engine has words for.
+
+        Raises
+        ------
+        DeviceError
+            With both numbers.
+        """
+        if max(inputs, outputs) > MAX_DEVICE_CHANNELS:
+            msg = (
+                f"backend {self.name}: a device is used with at most {MAX_DEVICE_CHANNELS} "
+                f"channels each way, got {inputs} in and {outputs} out; ask for fewer channels"
             )
             raise DeviceError(msg)
 

@@ -78,6 +78,7 @@ class JackBackend(Backend):
         self.check_blocks(chain, client.block_frames)
         ins = chain.channels_in if self._wished[0] is None else self._wished[0]
         outs = chain.channels_out if self._wished[1] is None else self._wished[1]
+        self.check_channels(ins, outs)
         self.inputs, self.outputs = client.register_ports(ins, outs)
         engine.record["device_in"], engine.record["device_out"] = ins, outs
         for words, ports in ((engine.ports_in, self.inputs), (engine.ports_out, self.outputs)):

@@ -79,6 +79,7 @@ class PortAudioBackend(Backend):
         outs = min(max(chain.channels_out, 2), target.output_channels) if target else 0
         ins = wished_in if source and wished_in else ins
         outs = wished_out if target and wished_out else outs
+        self.check_channels(ins, outs)
         settings = StreamSettings(
             kind=self.kind,
             input_device=source.index if source else None,
