@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -40,20 +41,52 @@ class SessionLog:
         try:
             self._file = self._temporary.open("w", encoding="utf-8")
         except OSError as error:
-            what = f"cannot be written ({error.strerror}); choose another place for the session log"
-            raise ConfigError(str(self.path), what) from error
+            raise self._refusal(error) from error
         self.write(
             {"event": "session", "rtcore": __version__, "chain": config_from_chain(self._chain)}
         )
 
     def write(self, event: dict[str, Any]) -> None:
-        """Add a line."""
+        """Add a line.
+
+        Raises
+        ------
+        ConfigError
+            Where the system refuses; the log is then given up and nothing of it stays.
+        """
         if self._file is not None:
-            self._file.write(json.dumps(event, default=str) + "\n")
+            try:
+                self._file.write(json.dumps(event, default=str) + "\n")
+            except OSError as error:
+                self._give_up()
+                raise self._refusal(error) from error
 
     def close(self) -> None:
-        """Finish the log under its own name."""
+        """Finish the log under its own name.
+
+        Raises
+        ------
+        ConfigError
+            Where the system refuses; nothing of the log stays.
+        """
         if self._file is not None:
-            self._file.close()
-            self._temporary.replace(self.path)
+            try:
+                self._file.close()
+                self._temporary.replace(self.path)
+            except OSError as error:
+                self._give_up()
+                raise self._refusal(error) from error
             self._file = None
+
+    def _give_up(self) -> None:
+        """Take away what was written so far."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
+
+    def _refusal(self, error: OSError) -> ConfigError:
+        what = f"cannot be written ({error.strerror}); choose another place for the session log"
+        return ConfigError(str(self.path), what)
