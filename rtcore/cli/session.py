@@ -107,7 +107,7 @@ def _act(engine: Engine, key: str, *, panic: bool) -> bool:
         engine.panic(on=not panic)
         return not panic
     if key in ("+", "-"):
-        engine.set_volume_db(engine.stats()["volume_db"] + (3.0 if key == "+" else -3.0))
+        engine.set_volume_db(engine.volume_target_db + (3.0 if key == "+" else -3.0))
     return panic
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import enum
+import math
 import threading
 import time
 import weakref
@@ -27,6 +29,7 @@ _TAP_AHEAD_S = 10.0
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HOWL_DB = -20.0
 _HOWL_S = 0.05
+_SILENT = 1e-6  # -120 dB: what decibels call silence
 
 
 class State(enum.Enum):
@@ -48,7 +51,8 @@ _playing: weakref.WeakSet[Engine] = weakref.WeakSet()
 def _stop_all() -> None:
     """Stop what still plays before the interpreter frees the memory that native threads use."""
     for engine in list(_playing):
-        engine.stop("the program has ended")
+        with contextlib.suppress(Exception):  # the others must be stopped too
+            engine.stop("the program has ended")
 
 
 class Engine:
@@ -116,6 +120,7 @@ class Engine:
         self._quit = threading.Event()
         self._control: threading.Thread | None = None
         self._volume = float(self._native.safety["volume_target"][0])
+        self._muted = False
         self._howl = HowlWatch()
         self._recordings: list[tuple[str, str | Path | Sink]] = [
             (tap, target)
@@ -169,7 +174,8 @@ class Engine:
         try:
             self._begin()
         except BaseException as error:
-            self._close_all(keep_files=False)
+            with contextlib.suppress(Exception):  # the first error is what the user must hear of
+                self._close_all(keep_files=False)
             self._go(State.FAILED, str(error))
             raise
         self._control = threading.Thread(target=self._watch, name="rtcore-control", daemon=True)
@@ -177,7 +183,7 @@ class Engine:
         return self
 
     def _begin(self) -> None:
-        self.chain.restart()  # so that a session can be played again from its log
+        self.chain.restart(self)  # so that a session can be played again from its log
         self.chain.stream.measure()
         if self._log is not None:
             self._log.open()
@@ -214,7 +220,9 @@ class Engine:
         self._quit.set()
         if self._control is not None and self._control is not threading.current_thread():
             self._control.join()
-        if self._state not in _ENDED:
+        if self._state is State.IDLE:  # it owns nothing yet: the chain may be another engine's
+            self._go(State.STOPPED, reason)
+        elif self._state not in _ENDED:
             self._finish(State.STOPPED, reason)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -252,7 +260,9 @@ class Engine:
                     return
             except Exception as error:  # noqa: BLE001 - else nobody would hear of it
                 self.error = as_rtcore_error(error)
-                self._finish(State.FAILED, str(self.error))
+                if self._state not in _ENDED:
+                    with contextlib.suppress(Exception):  # the first error counts
+                        self._finish(State.FAILED, str(self.error))
                 return
 
     def _look(self) -> bool:
@@ -280,7 +290,8 @@ class Engine:
         self._go(State.REOPENING, reason)
         self._message(f"{reason}; waiting for it to come back")
         self.backend.close()
-        self._native.safety["volume"] = 0.0  # fade in again
+        self._native.safety["volume"] = 0.0  # fade in again, whatever ramp was going on
+        self._native.set_volume(0.0 if self._muted else self._volume, FADE_IN_S)
         give_up = time.monotonic() + self._reopen_for_s
         tries = 0
         while not self._quit.wait(_BACK_OFF_S[min(tries, len(_BACK_OFF_S) - 1)]):
@@ -306,30 +317,47 @@ class Engine:
             return
 
     def _finish(self, state: State, reason: str) -> None:
-        self._close_all(keep_files=state is State.STOPPED)
+        try:
+            self._close_all(keep_files=state is State.STOPPED)
+        except BaseException as error:
+            self.error = self.error or as_rtcore_error(error)
+            self._go(State.FAILED, str(self.error))
+            raise
         self._go(state, reason)
 
     def _close_all(self, *, keep_files: bool) -> None:
-        self.backend.close()
-        self._live_exit()
+        """Close everything, whatever fails on the way; raise the first error at the end."""
+        errors: list[BaseException] = []
+
+        def attempt(step: Callable[..., object], *arguments: object) -> None:
+            try:
+                step(*arguments)
+            except BaseException as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+
+        attempt(self.backend.close)
+        attempt(self._live_exit)
         for recorder in self._recorders:
-            recorder.stop()
+            attempt(recorder.stop)
         failed = next((r.error for r in self._recorders if r.error is not None), None)
         for writer in self._writers:
             if keep_files and failed is None:
-                writer.__exit__(None, None, None)
+                attempt(writer.__exit__, None, None, None)
             else:
                 cause = failed or DeviceError("the engine failed")
-                writer.__exit__(type(cause), cause, None)
+                attempt(writer.__exit__, type(cause), cause, None)
         self._writers.clear()
-        self.chain.stream.poll()
+        if self.chain._owner is self:  # noqa: SLF001 - the two belong together
+            attempt(self.chain.stream.poll)
+            self.chain.stream.on_event = None
+            self.chain._owner = None  # noqa: SLF001 - as above
         if self._log is not None:
-            self._log.close()
+            attempt(self._log.close)
         _playing.discard(self)
-        self.chain.stream.on_event = None
-        self.chain._owner = None  # noqa: SLF001 - the two belong together
         if failed is not None and keep_files:
             self.error = as_rtcore_error(failed)
+        if errors:
+            raise errors[0]
 
     def _live_exit(self) -> None:
         if self._live_held:
@@ -354,19 +382,31 @@ class Engine:
                 "there is no panic key"
             )
             raise StreamError(msg)
+        self._muted = on
         self._native.set_volume(0.0 if on else self._volume, PANIC_S if on else FADE_IN_S)
 
+    @property
+    def volume_target_db(self) -> float:
+        """Where the volume is going, in dB: what was asked for, not a ramp on its way there."""
+        return 20.0 * math.log10(max(self._volume, _SILENT))
+
     def set_volume_db(self, volume_db: float) -> None:
-        """Turn the volume of the last stage, 0 dB at most, over a second for full scale."""
+        """Turn the volume of the last stage, 0 dB at most, over a second for full scale.
+
+        While the panic key holds, this is the volume that comes back when it is let go.
+        """
         self._volume = float(10.0 ** (min(volume_db, 0.0) / 20.0))
-        self._native.set_volume(self._volume, FADE_IN_S)
+        if not self._muted:
+            self._native.set_volume(self._volume, FADE_IN_S)
 
     def _watch_for_howling(self) -> None:
         frames = int(self._native.stats["frames"][0])
         pressed = int(self._native.safety["pressed_frames"][0])
-        if self._howl.howls(frames, pressed, self.chain.sample_rate):
+        if self._howl.howls(frames, pressed, self.chain.sample_rate) and not self._muted:
             self._howl = HowlWatch()
-            volume_db = self.stats()["volume_db"] + _HOWL_DB
+            # A howl in the middle of a fade-in must not become louder than it is.
+            now = max(float(self._native.safety["volume"][0]), _SILENT)
+            volume_db = min(self.volume_target_db + _HOWL_DB, 20.0 * math.log10(now))
             self.set_volume_db(volume_db)
             self._native.set_volume(self._volume, _HOWL_S)  # a howl hurts: turn it down at once
             self._message(
