@@ -10,6 +10,7 @@ chains.
 from __future__ import annotations
 
 import copy
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,9 @@ from rtcore.parameters import Param, Setting
 
 __all__ = ["Param", "Plugin", "Prepared", "Setting", "Spec"]
 
-_BUFFER = re.compile(r"^(real|[iuf][1248])\[(:(?:, ?:)*)\]$")
+_BUFFER = re.compile(r"^(real|[iu][1248]|f[48])\[(:(?:, ?:)*)\]$")
+_SCALAR = re.compile(r"^(real|[iu][1248]|f[48]|b1)$")
+_HANDED = ("x", "y", "ctx", "state")
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,59 @@ class Plugin:
                 "one, such as id = 'mygain'"
             )
             raise PluginError(msg)
+        cls._check_kinds()
+        cls._check_names()
+
+    @classmethod
+    def _check_kinds(cls) -> None:
+        """Refuse types of scalars and buffers that a kernel cannot have."""
+        for table in ("state", "buffers"):
+            if not isinstance(getattr(cls, table), Mapping):
+                msg = (
+                    f"plugin '{cls.id}': {table} must be a dictionary of names to types, such as "
+                    f"{{'level': 'real'}}, got {getattr(cls, table)!r}"
+                )
+                raise PluginError(msg)
+        for name, kind in cls.state.items():
+            if not (isinstance(kind, str) and _SCALAR.match(kind)):
+                msg = (
+                    f"plugin '{cls.id}': state {name} has the type {kind!r}; write 'real', 'f8', "
+                    "'i8' or 'b1', and declare arrays in buffers"
+                )
+                raise PluginError(msg)
         for name, kind in cls.buffers.items():
-            if not _BUFFER.match(kind):
+            if not (isinstance(kind, str) and _BUFFER.match(kind)):
                 msg = (
                     f"plugin '{cls.id}': buffer {name} has the type {kind!r}; write it "
                     "like 'real[:, :]' or 'i8[:]'"
                 )
                 raise PluginError(msg)
+
+    @classmethod
+    def _check_names(cls) -> None:
+        """Refuse names that mean two things, or that the host uses itself."""
+        taken = dict.fromkeys(_HANDED, "what every kernel is handed")
+        named = [("parameter", p.kernel_name or name) for name, p in cls.params.items()]
+        named += [("buffer", name) for name in cls.buffers]
+        # The record also holds each buffer's lengths.
+        lengths = [f"{n}_{k}" for n, (_, dims) in cls.buffer_types().items() for k in range(dims)]
+        named += [("length of a buffer", name) for name in lengths]
+        named += [("state", name) for name in cls.state]
+        for what, name in named:
+            usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+            if not usable or name.startswith("rt_"):
+                msg = (
+                    f"plugin '{cls.id}': {what} has the name {name!r}; choose a name of letters, "
+                    "digits and _ that does not begin with rt_"
+                )
+                raise PluginError(msg)
+            if name in taken:
+                msg = (
+                    f"plugin '{cls.id}': {what} '{name}' has the name of {taken[name]}; choose "
+                    "another name"
+                )
+                raise PluginError(msg)
+            taken[name] = f"a {what}"
 
     def __init__(self, **settings: Any) -> None:
         known: dict[str, Param | Setting] = {**self.params, **self.settings}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from rtcore.kernels.histogram import Histogram
 from rtcore.plugin import Plugin, Prepared, Spec
 
 _MUTE_S = 0.005
+_MAX_CHANNELS = 64
+_MAX_FRAMES = 2**31 - 1
 
 
 def state_record(plugin: type[Plugin], real: np.dtype[Any]) -> np.dtype[Any]:
@@ -53,16 +56,41 @@ class Node:
         except Exception as error:
             msg = f"plugin '{plugin.id}' failed to prepare: {type(error).__name__}: {error}"
             raise PluginError(msg) from error
+        self._check_prepared(prepared)
         self.reblock_frames = minimum_delay_frames(hop, block_frames) if hop else 0
         self.latency_frames = int(prepared.latency_frames) + self.reblock_frames
         self.lookahead_frames = int(prepared.lookahead_frames)
         self.tail_frames = int(prepared.tail_frames) + self.reblock_frames
         self.channels_in = spec.channels
-        self.channels_out = int(prepared.channels_out or spec.channels)
+        self.channels_out = int(
+            spec.channels if prepared.channels_out is None else prepared.channels_out
+        )
         self.histogram = Histogram()
         self.last = np.zeros(self.channels_out, spec.dtype)
         self.controls, self._ramps = self._make_controls(inner.max_frames)
         self._build(prepared, hop)
+
+    def _check_prepared(self, prepared: Any) -> None:
+        """Refuse facts that are none, before anything is made of them."""
+        start = f"plugin '{self.plugin.id}': prepare() must"
+        if not isinstance(prepared, Prepared):
+            msg = f"{start} return Prepared(...), got {prepared!r}"
+            raise PluginError(msg)
+        least = {"latency_frames": 0, "lookahead_frames": 0, "tail_frames": 0, "channels_out": 1}
+        for key, low in least.items():
+            value = getattr(prepared, key)
+            if key == "channels_out" and value is None:
+                continue
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            high = _MAX_CHANNELS if key == "channels_out" else _MAX_FRAMES
+            if not whole or not low <= value <= high:
+                msg = f"{start} give {key} as a whole number from {low} to {high}, got {value!r}"
+                raise PluginError(msg)
+        for key in ("state", "buffers"):
+            value = getattr(prepared, key)
+            if not isinstance(value, Mapping):
+                msg = f"{start} give {key} as a dictionary of names to values, got {value!r}"
+                raise PluginError(msg)
 
     def _build(self, prepared: Prepared, hop: int | None) -> None:
         cls, real = type(self.plugin), self.spec.dtype
@@ -111,7 +139,18 @@ class Node:
                 "class does not declare"
             )
             raise PluginError(msg)
-        self.record[name] = value
+        try:
+            number = np.asarray(value)
+            if number.ndim or number.dtype.kind not in "biuf":
+                raise TypeError
+            self.record[name] = value
+        except (TypeError, ValueError, OverflowError):
+            kind = type(self.plugin).state[name]
+            msg = (
+                f"plugin '{self.plugin.id}': prepare() gives state '{name}' the value {value!r}; "
+                f"it is declared as one number of type {kind!r}"
+            )
+            raise PluginError(msg) from None
 
     def _arrays(self, prepared: Prepared) -> dict[str, np.ndarray[Any, Any]]:
         """Bring the plugin's buffers to their declared types."""
@@ -125,9 +164,16 @@ class Node:
             raise PluginError(msg)
         found = {}
         for name, (kind, ndim) in declared.items():
-            array = np.ascontiguousarray(
-                prepared.buffers[name], self.spec.dtype if kind == "real" else kind
-            )
+            try:
+                array = np.array(
+                    prepared.buffers[name], self.spec.dtype if kind == "real" else kind, order="C"
+                )
+            except (TypeError, ValueError, OverflowError) as error:
+                msg = (
+                    f"plugin '{self.plugin.id}': prepare() gives buffer '{name}' what is no array "
+                    f"of {kind} ({error}); give a rectangular array of numbers"
+                )
+                raise PluginError(msg) from None
             if array.ndim != ndim:
                 msg = (
                     f"plugin '{self.plugin.id}': buffer {name} has {array.ndim} "

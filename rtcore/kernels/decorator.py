@@ -175,6 +175,11 @@ class Kernel:
             return c_entry(scope[self._entry_name], signature, cache)
         except NumbaError as error:
             raise KernelError(self._sentence(error)) from error
+        except KeyError as error:  # Numba's answer to a field that a record does not have
+            sentence = self._undeclared(error)
+            if sentence is None:
+                raise
+            raise KernelError(sentence) from error
 
     @property
     def _entry_name(self) -> str:
@@ -257,6 +262,21 @@ class Kernel:
         for name, per_frame in controls.items():
             found[name] = types.Array(number, 1, "C") if per_frame else number
         return tuple(found[name] for name in self.names)
+
+    def _undeclared(self, error: KeyError) -> str | None:
+        """Say which field of `state` or `ctx` the function uses that is not there."""
+        code, key = self.fn.__code__, error.args[0] if error.args else None
+        tree = ast.parse(textwrap.dedent(inspect.getsource(self.fn)))
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Attribute) or node.attr != key:
+                continue
+            owner = ast.unparse(node.value)
+            line = code.co_firstlineno + node.lineno - 1
+            where = f"{code.co_filename}, line {line}: kernel '{code.co_name}' uses {owner}.{key}"
+            if owner == "ctx":
+                return f"{where}, which the block's context does not have"
+            return f"{where}, which is not declared in `state`; declare it there"
+        return None
 
     def _sentence(self, error: NumbaError) -> str:
         """Say in one line what Numba could not compile, and where."""
