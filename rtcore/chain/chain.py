@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ class Chain:
         self.elements = list(elements)
         self.table = Table(Graph.build(self.elements, self.spec, block_frames))
         self.stream = Stream(self.table)
-        self._owner: object | None = (
-            None  # the engine that plays this chain, or the chain that took it over
-        )
+        # The engine that plays this chain, or the chain that took it over.
+        self._owner: object | None = None
+        self._changing = threading.RLock()  # updates and swaps come one after the other
+        self._feeding = threading.Lock()
         self._flags = Flag(0)
 
     @classmethod
@@ -185,9 +187,16 @@ class Chain:
                 f"{planar.shape[1]}; feed such blocks"
             )
             raise StreamError(msg)
-        self._mark(Flag.LOST if lost else _NO_FLAGS)
         y = np.empty((self.channels_out, planar.shape[1]), self.spec.dtype)
-        self.stream.run(planar, y)
+        if not self._feeding.acquire(blocking=False):
+            raise StreamError(
+                "another thread feeds this chain; give each thread a chain of its own"
+            )
+        try:
+            self._mark(Flag.LOST if lost else _NO_FLAGS)
+            self.stream.run(planar, y)
+        finally:
+            self._feeding.release()
         return y[0] if planar is not x and np.ndim(x) == 1 and y.shape[0] == 1 else y
 
     def flush(self) -> np.ndarray[Any, Any]:
@@ -229,8 +238,28 @@ class Chain:
         else:
             self.stream.send(Command.RESET, -1, say={"event": "reset", "plugin": "*"})
 
-    def restart(self) -> None:
-        """Forget all sound and begin a new stream, at frame 0 and without flags."""
+    @property
+    def _fade_frames(self) -> int:
+        """Length of a cross-fade: whole blocks, since a swap may begin where one ends."""
+        step = self.table.graph.block_frames
+        return -(-self.spec.frames(_FADE_S) // step) * step
+
+    def restart(self, owner: object | None = None) -> None:
+        """Forget all sound and begin a new stream, at frame 0 and without flags.
+
+        Parameters
+        ----------
+        owner : object, optional
+            The engine that plays the chain, where one does: nobody else may.
+
+        Raises
+        ------
+        StreamError
+            Where an engine plays this chain.
+        """
+        if self._owner is not owner:
+            msg = f"{_user(self._owner)} plays this chain; stop it first"
+            raise StreamError(msg)
         self.stream.restart()
         self._flags = Flag(0)
 
@@ -255,18 +284,19 @@ class Chain:
         ParameterError
             Where a value is refused; nothing is changed then.
         """
-        number = self.find(which)
-        placed = self.nodes[number]
-        changed = placed.node.plugin.update(**settings)  # validates everything first
-        say = {
-            "event": "update",
-            "plugin": placed.path,
-            "values": self._written(settings, placed.path),
-        }
-        if set(settings) <= set(type(changed).params):
-            self._aim(number, placed.node, changed, settings, at_frame, say)
-        else:
-            self._redesign(number, placed, changed, at_frame, say)
+        with self._changing:
+            number = self.find(which)
+            placed = self.nodes[number]
+            changed = placed.node.plugin.update(**settings)  # validates everything first
+            say = {
+                "event": "update",
+                "plugin": placed.path,
+                "values": self._written(settings, placed.path),
+            }
+            if set(settings) <= set(type(changed).params):
+                self._aim(number, placed.node, changed, settings, at_frame, say)
+            else:
+                self._redesign(number, placed, changed, at_frame, say)
 
     def _aim(
         self,
@@ -294,10 +324,36 @@ class Chain:
     ) -> None:
         old = placed.node
         node = Node(changed, old.spec, self.table.graph.block_frames)
-        self.replace_node(number, node, at_frame=at_frame, say=say)
+        self.replace_node(number, node, old, at_frame=at_frame, say=say)
 
-    def replace_node(self, number: int, node: Node, *, at_frame: int = -1, say: Any = None) -> None:
-        """Cross-fade to another node in a step's place; it must cost the same latency."""
+    def replace_node(
+        self, number: int, node: Node, old: Node, *, at_frame: int = -1, say: Any = None
+    ) -> None:
+        """Cross-fade from one node to another in a step's place.
+
+        Parameters
+        ----------
+        number : int
+            The step.
+        node, old : Node
+            What is to play there, at the same latency, and what it was made from.
+        at_frame, say
+            As for :meth:`Stream.send`.
+
+        Raises
+        ------
+        ConfigError
+            Where the latency would change.
+        StreamError
+            Where something else plays in that place by now.
+        """
+        with self._changing:
+            if number >= len(self.nodes) or self.nodes[number].node is not old:
+                msg = "the chain was changed meanwhile; make the change again"
+                raise StreamError(msg)
+            self._replace(number, node, at_frame, say)
+
+    def _replace(self, number: int, node: Node, at_frame: int, say: Any) -> None:
         placed = self.nodes[number]
         old = placed.node
         if (node.latency_frames, node.channels_out) != (old.latency_frames, old.channels_out):
@@ -309,7 +365,7 @@ class Chain:
             )
             raise ConfigError(placed.path, msg)
         pair = self.table.template(node)
-        fade = self.spec.frames(_FADE_S)
+        fade = self._fade_frames
         spare = pair.ctypes.data + pair.itemsize
         # The step's record goes on in the pair's second place, with the old node's memory.
         self.stream.keep(spare, (pair, old))
@@ -339,6 +395,10 @@ class Chain:
         StreamError
             Where the other chain is playing, or was taken over before.
         """
+        with self._changing:
+            self._swap(other, at_frame)
+
+    def _swap(self, other: Chain, at_frame: int) -> None:
         if other is self or other._owner is not None:
             user = "this very stream" if other is self else _user(other._owner)
             msg = (
@@ -361,6 +421,7 @@ class Chain:
                 f"{promised}; build it with block_frames = {promised}"
             )
             raise ConfigError("swap", msg)
+        other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
         say = {"event": "swap", "chain": self._described(other)}
         self.stream.keep(address, other.table)
@@ -369,7 +430,7 @@ class Chain:
                 Command.SWAP_CHAIN,
                 address,
                 0,
-                self.spec.frames(_FADE_S),
+                self._fade_frames,
                 at_frame=at_frame,
                 say=say,
             )

@@ -18,9 +18,9 @@ import numpy as np
 from numba import carray, from_dtype, types
 
 from rtcore.chain.arena import Arena
-from rtcore.kernels.abi import call_process, pointer_like
+from rtcore.kernels.abi import call_process, pointer, pointer_like
 from rtcore.kernels.context import CONTEXT, HEADER
-from rtcore.kernels.decorator import REALS
+from rtcore.kernels.decorator import REALS, helper
 from rtcore.kernels.jit import c_entry
 
 #: The state of the adapter; ``inner_fn`` is run with ``inner_state`` once a hop is complete.
@@ -34,6 +34,7 @@ REBLOCK = np.dtype(
         ("held", "i8"),  # frames ready to go out
         ("read", "i8"),  # place of the oldest of them
         ("capacity", "i8"),
+        ("context", "u8"),  # the inner processor's own
         ("gather", "u8"),  # [channels_in][hop]
         ("result", "u8"),  # [channels_out][hop]
         ("ready", "u8"),  # [channels_out][capacity], circular
@@ -62,7 +63,19 @@ def minimum_delay_frames(inner: int, outer: int) -> int:
     return inner - math.gcd(inner, outer)
 
 
-def reblock_process(state_p, context_p, xp, yp, frames):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - compiled
+@helper
+def _tell_the_time(context: Any, outer: Any, position: int) -> None:
+    """Give the inner processor the block's context, at the position of its own hop."""
+    context[0].abi_version = outer.abi_version
+    context[0].sample_rate = outer.sample_rate
+    context[0].time_ns = outer.time_ns
+    context[0].deadline_ns = outer.deadline_ns
+    context[0].side_count = outer.side_count
+    context[0].side = outer.side
+    context[0].position = position
+
+
+def reblock_process(state_p, context_p, xp, yp, frames):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901 - compiled, and one idea
     """Gather hops, run the inner processor, hand out what is ready."""
     s = carray(state_p, (1,))[0]
     x = carray(xp, (s.rt_channels_in, frames))
@@ -70,7 +83,10 @@ def reblock_process(state_p, context_p, xp, yp, frames):  # type: ignore[no-unty
     gather = carray(pointer_like(np.uintp(s.gather), xp), (s.rt_channels_in, s.hop))
     result = carray(pointer_like(np.uintp(s.result), xp), (s.rt_channels_out, s.hop))
     ready = carray(pointer_like(np.uintp(s.ready), xp), (s.rt_channels_out, s.capacity))
-    context = carray(context_p, (1,))
+    outer = carray(context_p, (1,))[0]
+    context = carray(pointer(np.uintp(s.context), CONTEXT), (1,))
+    if s.filled == 0:
+        context[0].flags = 0
     status = np.int32(0)
     taken = 0
     while taken < frames:
@@ -80,7 +96,9 @@ def reblock_process(state_p, context_p, xp, yp, frames):  # type: ignore[no-unty
                 gather[c, s.filled + i] = x[c, taken + i]
         s.filled += piece
         taken += piece
+        context[0].flags |= outer.flags  # a hop is lost where any of it is
         if s.filled == s.hop:
+            _tell_the_time(context, outer, outer.position + taken - s.hop)
             inner = call_process(
                 np.uintp(s.inner_fn),
                 np.uintp(s.inner_state),
@@ -90,6 +108,7 @@ def reblock_process(state_p, context_p, xp, yp, frames):  # type: ignore[no-unty
                 np.int32(s.hop),
             )
             status = inner if inner != 0 else status
+            context[0].flags = 0
             s.filled = 0
             for c in range(s.rt_channels_out):
                 for i in range(s.hop):
@@ -128,6 +147,7 @@ def reblock_pieces(
     capacity = delay_frames + max_frames + 2 * hop_frames
     return {
         "reblock": (REBLOCK, (1,)),
+        "hop_context": (CONTEXT, (1,)),
         "gather": (real, (channels[0], hop_frames)),
         "result": (real, (channels[1], hop_frames)),
         "ready": (real, (channels[1], capacity)),
@@ -165,6 +185,7 @@ def reblock_fill(
         "hop": arena["gather"].shape[1],
         "held": delay_frames,
         "capacity": arena["ready"].shape[1],
+        "context": arena["hop_context"].ctypes.data,
         "gather": arena["gather"].ctypes.data,
         "result": arena["result"].ctypes.data,
         "ready": arena["ready"].ctypes.data,

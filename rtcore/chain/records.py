@@ -88,6 +88,7 @@ STREAM = np.dtype(
         ("timed", "i8"),  # 1: measure every step
         ("input_faults", "i8"),  # NaN or Inf samples replaced by 0 at the door
         ("events_lost", "i8"),
+        ("hasty_frames", "i8"),  # what is left of a cross-fade when the next swap waits for it
     ],
     align=True,
 )
@@ -100,6 +101,7 @@ COMMAND = np.dtype(
         ("argument", "i8"),
         ("value", "f8"),
         ("serial", "i8"),
+        ("waits_since", "i8"),  # frame at which a swap was due; 0: it did not have to wait
     ],
     align=True,
 )

@@ -81,15 +81,22 @@ def _silence_bad(address: int, count: int, real: Any) -> int:
 
 
 @native
-def _tell(stream: Any, kind: int, target: int, argument: int, serial: int, scratch: Any) -> None:
+def _tell_of(
+    stream: Any, frame: int, kind: int, target: int, argument: int, serial: int, scratch: Any
+) -> None:
     event = scratch[0]
-    event.frame = stream.position
+    event.frame = frame
     event.kind = kind
     event.target = target
     event.argument = argument
     event.serial = serial
     if ring_put(np.uintp(stream.events), np.uintp(scratch.ctypes.data), 1) == 0:
         stream.events_lost += 1
+
+
+@native
+def _tell(stream: Any, kind: int, target: int, argument: int, serial: int, scratch: Any) -> None:
+    _tell_of(stream, stream.position, kind, target, argument, serial, scratch)
 
 
 @native
@@ -184,7 +191,8 @@ def _mix(new: Any, old: Any, left: int, total: int) -> None:
     for c in range(new.shape[0]):
         for i in range(new.shape[1]):
             share = max(left - 1 - i, 0) / total
-            new[c, i] += share * (old[c, i] - new[c, i])
+            # in double precision: the difference of two finite numbers may not be one
+            new[c, i] += share * (np.float64(old[c, i]) - np.float64(new[c, i]))
 
 
 @native
@@ -343,9 +351,8 @@ def _apply(stream: Any, command: Any, scratch: Any) -> None:
     if kind == _PARAM:
         aim(np.uintp(steps[command.target].controls), command.argument, command.value)
     elif kind == _SWAP_STEP:
-        _swap_step(stream, steps, command, scratch)
+        _swap_step(steps, command)
     elif kind == _SWAP_CHAIN:
-        _retire_chain(stream, scratch)  # a swap during a swap: the oldest chain goes at once
         stream.old = stream.chain
         stream.chain = np.uintp(command.target)
         stream.fade_frames = np.int64(command.value)
@@ -354,14 +361,22 @@ def _apply(stream: Any, command: Any, scratch: Any) -> None:
         _reset(stream, command.target, scratch)
     elif kind == _FLAGS:
         carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0].flags = command.target
-    _tell(stream, _APPLIED, command.target, kind, command.serial, scratch)
+    due = command.waits_since if command.waits_since > 0 else stream.position
+    _tell_of(stream, due, _APPLIED, command.target, kind, command.serial, scratch)
 
 
 @native
-def _swap_step(stream: Any, steps: Any, command: Any, scratch: Any) -> None:
+def _hasten(left: int, total: int, hasty: int) -> Any:
+    """Give the rest of a cross-fade and its length so that it ends soon, without a step."""
+    if left <= hasty:
+        return left, total
+    return hasty, max(hasty, (total * hasty + left // 2) // left)
+
+
+@native
+def _swap_step(steps: Any, command: Any) -> None:
     """Put a new step in the old one's place; what it replaces goes on as a copy behind it."""
     step = steps[command.target]
-    _retire_old(stream, step, scratch)
     new = carray(
         pointer(np.uintp(command.argument), STEP), (2,)
     )  # the new step, and room for the old
@@ -385,6 +400,27 @@ def _swap_step(stream: Any, steps: Any, command: Any, scratch: Any) -> None:
 
 
 @native
+def _frames_to_wait(stream: Any, command: Any) -> int:
+    """Let a swap wait for the end of the cross-fade before it, which is hastened.
+
+    Cut off, that one would click.  The log gets the frame at which the swap was due, so that a
+    replay hastens at the same frame.
+    """
+    if command.kind == _SWAP_CHAIN and stream.old != 0:
+        hastened = _hasten(stream.fade_left, stream.fade_frames, stream.hasty_frames)
+        stream.fade_left, stream.fade_frames = hastened
+        return stream.fade_left
+    if command.kind == _SWAP_STEP:
+        chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
+        step = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))[command.target]
+        if step.old != 0:
+            hastened = _hasten(step.fade_left, step.fade_frames, stream.hasty_frames)
+            step.fade_left, step.fade_frames = hastened
+            return step.fade_left
+    return 0
+
+
+@native
 def _until_next_command(stream: Any, scratch: Any) -> int:
     """Apply what is due; give the number of frames until the next command."""
     while True:
@@ -394,6 +430,11 @@ def _until_next_command(stream: Any, scratch: Any) -> int:
         command = carray(pointer(waiting, COMMAND), (1,))[0]
         if command.frame > stream.position:
             return command.frame - stream.position
+        fading = _frames_to_wait(stream, command)
+        if fading > 0:
+            if command.waits_since == 0:
+                command.waits_since = stream.position
+            return fading
         _apply(stream, command, scratch)
         ring_drop(np.uintp(stream.commands))
 

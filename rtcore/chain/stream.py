@@ -45,6 +45,9 @@ def render(stream: int, rows: int, x: Any, y: Any) -> int:
     return ring_held(np.uintp(record.events))
 
 
+_HASTY_S = 0.005
+
+
 class Stream:
     """Plays a table; commands may come from any thread but the one that plays.
 
@@ -76,6 +79,8 @@ class Stream:
         self.record["commands"] = self._commands.address
         self.record["events"] = self._events.address
         self.record["clock"] = self._clock.ctypes.data
+        step = table.graph.block_frames
+        self.record["hasty_frames"] = max(1, -(-spec.frames(_HASTY_S) // step)) * step
         self._control = threading.RLock()  # the rings know one thread at this end
         self._serial = 0
         self._pending: dict[int, dict[str, Any]] = {}  # what each command says, for the log
@@ -198,6 +203,23 @@ class Stream:
         self.poll()
         self.record["position"] = 0
         self._context["flags"] = 0
+
+    def settle(self) -> None:
+        """Let what is queued take effect and end all cross-fades, before another stream plays on.
+
+        Raises
+        ------
+        StreamError
+            Where changes for later frames wait.
+        """
+        stream_reset(self.address)
+        self.poll()
+        if len(self._commands):
+            msg = (
+                "changes for later frames wait in the chain that takes over; give them after the "
+                "swap instead"
+            )
+            raise StreamError(msg)
 
     def keep(self, address: int, owner: Any) -> None:
         """Hold on to memory until the stream says that it is done with it."""

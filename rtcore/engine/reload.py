@@ -85,13 +85,14 @@ class PluginWatch:
                 self._reload(changed)
 
     def _reload(self, changed: set[Path]) -> None:
-        for number, placed in enumerate(self._engine.chain.nodes):
+        for number, placed in enumerate(list(self._engine.chain.nodes)):
             if changed & _authors_files(placed.node):
                 try:
                     self._replace(number, placed, changed)
                     self._message(f"{placed.path}: new code plays")
-                except RtcoreError as error:
-                    self._message(f"{placed.path}: the old code plays on: {error}")
+                except Exception as error:  # noqa: BLE001 - said, and the watch goes on
+                    reason = error if isinstance(error, RtcoreError) else repr(error)
+                    self._message(f"{placed.path}: the old code plays on: {reason}")
 
     def _replace(self, number: int, placed: PlacedNode, changed: set[Path]) -> None:
         old = placed.node
@@ -107,7 +108,7 @@ class PluginWatch:
         plugin = fresh(**{k: v for k, v in old.plugin.values.items() if k in known})
         node = Node(plugin, old.spec, self._engine.chain.table.graph.block_frames)
         say = {"event": "reload", "plugin": placed.path, "file": file}
-        self._engine.chain.replace_node(number, node, say=say)
+        self._engine.chain.replace_node(number, node, old, say=say)
 
     def _job(self, old: Node, file: str) -> dict[str, Any]:
         cls = type(old.plugin)

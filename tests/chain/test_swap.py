@@ -57,7 +57,7 @@ class TestSound:
         assert np.allclose(np.minimum(np.arange(1, FADE + 11) / FADE, 1), y, atol=1e-12)
 
     def test_swap_during_swap(self):
-        """A swap during a swap goes on from the newer sound; the last one wins."""
+        """A swap during a swap waits for the end of the first one's fade; the last one wins."""
         chain = Chain([Step(factor=0.0)], channels=1)
         for k in range(1, 6):
             chain.swap(Chain([Step(factor=float(k))], channels=1), at_frame=100 * k)
