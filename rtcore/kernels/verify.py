@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Refuse kernels that allocate or may raise, naming the line.
+"""Refuse kernels that allocate, may raise or call the interpreter, naming the line.
 
 The finished code is judged, not the source: whatever the optimiser could prove harmless is
 welcome, and ``y[:] = x * 2 + x`` is not, since it makes a hidden temporary and checks shapes.
@@ -22,6 +22,9 @@ from rtcore.errors import KernelError
 
 _ALLOCATORS = ("NRT_MemInfo_alloc", "NRT_MemInfo_new", "NRT_MemInfo_varsize", "NRT_Allocate")
 #: Numba describes each exception that compiled code can raise by such a constant.
+_INTERPRETER = ("Py", "_Py", "numba_gil", "printf", "puts", "putchar")
+#: Where Numba's own wrapper of an entry reports an error, which no entry of ours ever has.
+_WRAPPER = "cfunc."
 _RAISES = re.compile(r"@\.const\.picklebuf|@numba_runtime_build_excinfo_struct_dynamic")
 _DEFINE = re.compile(r'^define [^@]*@"?([^"(]+)"?\(')
 _CALL = re.compile(r'(?:call|invoke) [^@\n]*@"?([^"(]+)"?\(')
@@ -47,11 +50,22 @@ def refuse_unfit(result: CompileResult, author: Callable[..., Any], argument_typ
     code = result.library.get_llvm_str()
     written = _raise_statement(author)
     allocates = _calls_allocator(code)
-    raises = any(_RAISES.search(body) for body in _functions(code).values())
-    if not allocates and not raises:
+    functions = _functions(code)
+    raises = any(_RAISES.search(body) for body in functions.values())
+    own = (body for name, body in functions.items() if not name.startswith(_WRAPPER))
+    interprets = any(map(_calls_interpreter, own))
+    if not allocates and not raises and not interprets:
         return
-    # An allocation can fail and a raised exception is allocated: the author hears of the cause.
-    if allocates and written is None:
+    # A print is told as such even where it also allocates or raises.  An allocation can fail and a raised exception is allocated: the author hears of the cause.
+    if interprets and written is None:
+        line = _print_statement(author) or _line_reaching(
+            author, argument_types, _calls_interpreter
+        )
+        what = (
+            "calls the interpreter (print?) on the audio thread; leave it out, and look at "
+            "values in state instead"
+        )
+    elif allocates and written is None:
         line = _line_reaching(author, argument_types, _calls_allocator)
         what = (
             "allocates memory on the audio thread; write a loop, use out=, or declare a buffer "
@@ -71,6 +85,10 @@ def refuse_unfit(result: CompileResult, author: Callable[..., Any], argument_typ
 
 def _calls_allocator(body: str) -> bool:
     return any(name.startswith(_ALLOCATORS) for name in _CALL.findall(body))
+
+
+def _calls_interpreter(body: str) -> bool:
+    return any(name.startswith(_INTERPRETER) for name in _CALL.findall(body))
 
 
 def _line_reaching(
@@ -129,9 +147,22 @@ def _functions(code: str) -> dict[str, str]:
 
 def _raise_statement(author: Callable[..., Any]) -> int | None:
     """Give the line of the first statement that raises by its nature."""
+    return _first_line(author, lambda node: isinstance(node, (ast.Raise, ast.Assert)))
+
+
+def _print_statement(author: Callable[..., Any]) -> int | None:
+    """Give the line of the first call of print."""
+
+    def prints(node: ast.AST) -> bool:
+        return isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+
+    return _first_line(author, prints)
+
+
+def _first_line(author: Callable[..., Any], fits: Callable[[ast.AST], bool]) -> int | None:
     rows, first = inspect.getsourcelines(author)
     tree = ast.parse(textwrap.dedent("".join(rows)))
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Raise, ast.Assert)):
-            return first + node.lineno - 1
+        if fits(node):
+            return first + getattr(node, "lineno", 1) - 1
     return None
