@@ -47,33 +47,44 @@ def write(
 
 
 class _Sink:
-    """A file that remembers its first error, which libsndfile would swallow."""
+    """A file that remembers its first error, which libsndfile would swallow.
+
+    That may be Ctrl-C too: an exception cannot pass through libsndfile.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
 
     def write(self, data: bytes) -> int:
         if self.error is not None:
             return 0
         try:
             return self._file.write(data)
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by the Writer
             self.error = error
             return 0
 
     def read(self, size: int) -> bytes:
-        return self._file.read(size)
+        try:
+            return self._file.read(size)
+        except BaseException as error:  # noqa: BLE001 - raised again by the Writer
+            self.error = self.error or error
+            return b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
             return self._file.seek(offset, whence)
-        except OSError as error:  # seeking flushes what was buffered
+        except BaseException as error:  # noqa: BLE001 - seeking flushes what was buffered
             self.error = self.error or error
             return -1
 
     def tell(self) -> int:
-        return self._file.tell()
+        try:
+            return self._file.tell()
+        except BaseException as error:  # noqa: BLE001 - raised again by the Writer
+            self.error = self.error or error
+            return -1
 
 
 class Writer:
@@ -230,7 +241,7 @@ class Writer:
         return sound
 
     def _raise_sink(self) -> None:
-        """Raise what the disk said, if it said anything."""
+        """Raise what the disk said, or that Ctrl-C was pressed meanwhile."""
         if self._sink.error is not None:
             raise self._sink.error
 
@@ -245,7 +256,11 @@ class Writer:
             raise
         except (OSError, soundfile.LibsndfileError, AssertionError) as error:
             sink = getattr(self, "_sink", None)
-            cause = sink.error if sink is not None and sink.error is not None else error
+            cause: BaseException = error
+            if sink is not None and sink.error is not None:
+                cause = sink.error
+            if not isinstance(cause, (OSError, soundfile.LibsndfileError, AssertionError)):
+                raise cause from None  # Ctrl-C, which libsndfile took for a failing disk
             raise AudioFileError(f"{self.path}: cannot be written: {_reason(cause)}") from error
 
     def _discard(self) -> None:
@@ -256,7 +271,7 @@ class Writer:
             self._part.unlink()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Say why a file could not be written, and what helps."""
     if not isinstance(error, OSError):
         return f"{getattr(error, 'error_string', error)}; choose another subtype or sample rate"
