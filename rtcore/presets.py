@@ -28,7 +28,7 @@ def hearing_aid(listener: Listener, *, sample_rate: float, channels: int) -> lis
     Returns
     -------
     list
-        Elements of a :class:`rtcore.Chain`. The gain reaches 39 dB, hence the limiter: no peak
+        Elements of a :class:`rtcore.Chain`. The gain can exceed 39 dB, hence the limiter: no peak
         leaves it above -1 dB re full scale.
 
     Raises

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Ears first: what stands between any chain and the listener, and cannot be swapped out.
 
-NAL-R gives a listener with a severe loss up to 39 dB, and the official CEC2 chain turns a
+NAL-R gives listeners of the Clarity challenges up to 39 dB (N7 gets 57), and the official CEC2 chain turns a
 -26 dBFS tone at 2 kHz into +11 dB re full scale at its onset.  So live output ends in a limiter
 without delay, a volume that fades in over a second, and a watch for howling.
 """
@@ -26,9 +26,8 @@ PANIC_S = 0.005
 SAME_MACHINE_DB = -30.0
 
 REASON = (
-    "live output is limited to {ceiling}: hearing-aid gain reaches 39 dB, and a chain or a "
-    "mistake can be "
-    "far too loud; --unsafe lifts the limit"
+    "live output is limited to {ceiling}: hearing-aid gain can exceed 39 dB, and a chain or a "
+    "mistake can be far too loud; --unsafe lifts the limit"
 )
 
 
