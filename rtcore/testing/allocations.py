@@ -14,8 +14,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any, cast
 
 from rtcore.errors import PluginError
+from rtcore.plugin import Plugin
 from rtcore.testing.case import Case
 
 _BLOCKS = 200
@@ -82,13 +84,19 @@ def _count(case: Case) -> int:
     return counts[2] - counts[1]
 
 
+def importable(module: str, name: str) -> type[Plugin]:
+    """Give a plugin class by its module and its qualified name."""
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return cast("type[Plugin]", found)
+
+
 def _main() -> None:
     counts = []
     for wanted in json.load(sys.stdin):
-        found: object = importlib.import_module(wanted.pop("module"))
-        for part in wanted.pop("name").split("."):
-            found = getattr(found, part)
-        counts.append(_count(Case(found, **wanted)))  # type: ignore[arg-type]  # a plugin class
+        found = importable(wanted.pop("module"), wanted.pop("name"))
+        counts.append(_count(Case(found, **wanted)))
     print(json.dumps(counts))  # noqa: T201 - read by the process that asked
 
 

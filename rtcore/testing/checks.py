@@ -10,6 +10,7 @@ import numpy as np
 
 from rtcore.chain import Chain, Parallel
 from rtcore.testing.case import Case, Sound, faults, first_difference, in_pieces, the_node
+from rtcore.testing.direct import first_unwritten, first_write
 
 _PIECES = ((1,), (7,), (64,), (512,), (1, 511, 3, 480, 65, 128))
 _RINGS_DB = -100.0  # how far a tail that never ends must have died away
@@ -27,6 +28,10 @@ def described(case: Case) -> Iterator[str]:
 def chunking(case: Case) -> Iterator[str]:
     """Give the same samples however the stream is cut, also while parameters move."""
     if not case.plugin_class.deterministic:
+        return
+    at = first_unwritten(case)
+    if at is not None:
+        yield f"leaves frame {at} of y as it was; write every sample of y in each block"
         return
     x = case.noise(6000)
     for moving in (False, True) if case.plugin_class.params else (False,):
@@ -213,6 +218,10 @@ def reset(case: Case) -> Iterator[str]:
 
 def input_untouched(case: Case) -> Iterator[str]:
     """Leave the input as it is, for others hear it too."""
+    at = first_write(case)
+    if at is not None:
+        yield f"changes its input at frame {at}, which other branches hear too; write only y"
+        return
     x = case.noise(512)
     alone = case.chain()
     if alone.channels_out != case.channels or not case.plugin_class.deterministic:

@@ -11,6 +11,7 @@ from rtcore.plugin import Plugin
 from rtcore.testing import checks, clicks
 from rtcore.testing.allocations import count_allocations
 from rtcore.testing.case import Case, Finding
+from rtcore.testing.isolated import as_question, check_isolated
 
 #: The promises about sound, by name; each is checked in every stream that a plugin takes.
 CHECKS: dict[str, Callable[[Case], Iterator[str]]] = {
@@ -96,7 +97,30 @@ def check_plugin(
     -------
     list of Finding
         Empty where every promise is kept.
+
+    Notes
+    -----
+    Where everything is checked, and the class can be imported by name, this is done in another
+    process: a kernel that leaves its arrays may crash.
     """
+    if only is None and allocations:
+        question = as_question(plugin_class, settings or {}, sample_rate)
+        if question is not None:
+            return check_isolated(plugin_class.id, question)
+    return check_here(
+        plugin_class, settings, sample_rate=sample_rate, only=only, allocations=allocations
+    )
+
+
+def check_here(
+    plugin_class: type[Plugin],
+    settings: Mapping[str, Any] | None = None,
+    *,
+    sample_rate: float = 48000.0,
+    only: Iterable[str] | None = None,
+    allocations: bool = True,
+) -> list[Finding]:
+    """Check as :func:`check_plugin` does, in this process."""
     cases, findings = allowed_cases(plugin_class, settings, sample_rate=sample_rate)
     for name in CHECKS if only is None else only:
         for case in cases:
