@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -92,7 +95,8 @@ class Cli(LazyGroup):
         def run() -> Any:
             return super(Cli, self).main(args, name, complete_var, standalone_mode=False, **extra)
 
-        code = exit_code_of(run)
+        with _ended_like_ctrl_c():
+            code = exit_code_of(run)
         if standalone_mode:
             sys.exit(code)
         return code
@@ -106,6 +110,25 @@ class Cli(LazyGroup):
             _mute(sys.stdout, sys.stderr)
             ctx.exit(BROKEN_PIPE)
         return result
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command as cleanly as Ctrl-C, so that nothing is left behind.
+
+    What is ignored (``nohup``) stays ignored, and afterwards all is as before.
+    """
+    earlier: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                earlier[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def exit_code_of(run: Callable[[], Any]) -> int:

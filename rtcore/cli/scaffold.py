@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from rtcore.errors import PluginError
@@ -95,10 +98,16 @@ def write_plugin(name: str, folder: Path) -> Path:
     """
     file = folder / f"{name}.py"
     title = name.replace("_", " ").capitalize()
+    part = folder / f".rtcore-{secrets.token_hex(6)}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as out:
-            out.write(TEMPLATE.format(name=name, cls=class_name(name), title=title))
+        try:
+            with part.open("x", encoding="utf-8") as out:
+                out.write(TEMPLATE.format(name=name, cls=class_name(name), title=title))
+            _name_new(part, file)
+        finally:
+            with suppress(OSError):
+                part.unlink()
     except FileExistsError:
         if file.exists():
             what = "is there already; choose another name, or edit that file"
@@ -108,3 +117,15 @@ def write_plugin(name: str, folder: Path) -> Path:
         what = f"cannot be written ({error.strerror}); choose another folder with --dir"
         raise PluginError(f"{file}: {what}") from error
     return file
+
+
+def _name_new(part: Path, file: Path) -> None:
+    """Give a whole file its name; unlike a rename, never over a file that is there."""
+    try:
+        os.link(part, file)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(file):
+            raise FileExistsError(file) from None
+        part.rename(file)
