@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import inspect
+import os
+import signal
+from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
-from rtcore import Chain, KernelError, Param, Plugin, PluginError, Prepared, kernel
+from rtcore import Chain, KernelError, Param, Plugin, PluginError, Prepared, audiofile, kernel
+from rtcore.cli import root, scaffold
+from rtcore.testing import check_plugin
 
 
 class Copies(Plugin):
@@ -140,3 +146,129 @@ def test_print_is_refused(cls):
     rows, first = inspect.getsourcelines(cls.process.fn)
     line = first + next(k for k, row in enumerate(rows) if "print(" in row)
     assert f"line {line}: kernel 'process'" in str(refusal.value)
+
+
+class Unwritten(Plugin):
+    """Leave the last frame of each block as it was."""
+
+    id = "a_unwritten"
+
+    @kernel
+    def process(x, y):
+        for c in range(x.shape[0]):
+            for i in range(x.shape[1] - 1):
+                y[c, i] = x[c, i]
+
+
+class Overwrites(Plugin):
+    """Silence the input too."""
+
+    id = "a_overwrites"
+
+    @kernel
+    def process(x, y):
+        for c in range(x.shape[0]):
+            for i in range(x.shape[1]):
+                y[c, i] = x[c, i]
+                x[c, i] = 0
+
+
+OUTSIDE = """
+from rtcore import Plugin, kernel
+
+
+class Outside(Plugin):
+    'Read far beyond the end.'
+
+    id = "a_outside"
+
+    @kernel
+    def process(x, y):
+        for c in range(x.shape[0]):
+            for i in range(x.shape[1]):
+                y[c, i] = x[c, i + 100000000]
+"""
+
+
+class TestChecks:
+    """What `rtcore plugins check` finds."""
+
+    def test_an_unwritten_sample(self):
+        """A sample of y that is not written is found, whatever stood there."""
+        findings = check_plugin(Unwritten, only=["chunking"], allocations=False)
+        assert "leaves frame 63 of y as it was" in findings[0].what
+
+    def test_a_changed_input(self):
+        """A write into x is found."""
+        findings = check_plugin(Overwrites, only=["input"], allocations=False)
+        assert "changes its input at frame 0" in findings[0].what
+
+    @pytest.mark.parametrize("hidden", [False, True])
+    def test_an_index_out_of_range(self, hidden, tmp_path, monkeypatch):
+        """An index out of range is named; where it ends the process, that is told."""
+        text = OUTSIDE
+        if hidden:  # in a helper nobody checks indices
+            text = text.replace("import Plugin", "import Plugin, helper").replace(
+                "class Outside",
+                "@helper\ndef far(v, c, i):\n    return v[c, i + 100000000]\n\n\nclass Outside",
+            )
+            text = text.replace("x[c, i + 100000000]", "far(x, c, i)")
+        name = f"a_outside_{hidden}".lower()
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        findings = check_plugin(__import__(name).Outside)
+        assert ["crashes" if hidden else "indices"] == [f.check for f in findings]
+        assert "look for indices out of range" in findings[0].what
+        assert ("crashed (signal 11)" in findings[0].what) is hidden
+
+
+class TestInterruptions:
+    """Ctrl-C, SIGTERM and SIGHUP."""
+
+    @pytest.mark.parametrize("door", ["write", "seek", "read", "tell"])
+    def test_inside_libsndfile(self, door, tmp_path, monkeypatch):
+        """Ctrl-C that arrives in a callback of libsndfile is Ctrl-C, and nothing is left."""
+
+        class Pressed:
+            def __init__(self, file):
+                self.file = file
+
+            def __getattr__(self, name):
+                if name == door:
+                    raise KeyboardInterrupt
+                return getattr(self.file, name)
+
+        def press():
+            with audiofile.Writer(tmp_path / "a.wav", 48000, 1) as out:
+                out._sink._file = Pressed(out._sink._file)
+                if door in ("read", "tell"):  # libsndfile has no need of these here
+                    getattr(out._sink, door)(*([4] if door == "read" else []))
+                out.write(np.zeros((1, 100000)))
+
+        with pytest.raises(KeyboardInterrupt):
+            press()
+        assert [] == list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+    def test_signals(self, name):
+        """A command is ended as by Ctrl-C, and the handlers of before are back afterwards."""
+        number = getattr(signal, name)
+        before = signal.getsignal(number)
+        group = root.Cli(name="t", commands_at={})
+        group.add_command(click.Command("wait", callback=lambda: signal.raise_signal(number)))
+        assert root.INTERRUPTED == group.main(["wait"], standalone_mode=False)
+        assert before == signal.getsignal(number)
+
+
+def test_a_new_plugin_is_whole_or_not_there(tmp_path, monkeypatch):
+    """Where writing a new plugin is interrupted, nothing is left."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scaffold, "_name_new", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        scaffold.write_plugin("mine", Path(tmp_path))
+    assert [] == list(tmp_path.iterdir())

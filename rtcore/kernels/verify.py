@@ -56,7 +56,8 @@ def refuse_unfit(result: CompileResult, author: Callable[..., Any], argument_typ
     interprets = any(map(_calls_interpreter, own))
     if not allocates and not raises and not interprets:
         return
-    # A print is told as such even where it also allocates or raises.  An allocation can fail and a raised exception is allocated: the author hears of the cause.
+    # A print is told first, for it also allocates or raises.
+    # An allocation can fail and a raised exception is allocated: the author hears of the cause.
     if interprets and written is None:
         line = _print_statement(author) or _line_reaching(
             author, argument_types, _calls_interpreter
