@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Ears first: what stands between any chain and the listener, and cannot be swapped out.
 
-NAL-R gives listeners of the Clarity challenges up to 39 dB (N7 gets 57), and the official CEC2 chain turns a
--26 dBFS tone at 2 kHz into +11 dB re full scale at its onset.  So live output ends in a limiter
-without delay, a volume that fades in over a second, and a watch for howling.
+NAL-R gives listeners of the Clarity challenges up to 39 dB (N7 gets 57), and the official CEC2
+chain turns a -26 dBFS tone at 2 kHz into +11 dB re full scale at its onset.  So live output ends
+in a limiter without delay, a volume that fades in over a second, and a watch for howling.
 """
 
 from __future__ import annotations
