@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rtcore.chain.checks import check_stream, planar_sound
 from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
@@ -20,8 +21,6 @@ from rtcore.kernels.context import Flag
 from rtcore.plugin import Plugin, Spec
 
 _FADE_S = 0.05
-_RATES = (1000.0, 384000.0)
-_MAX_CHANNELS = 64
 _NO_FLAGS = Flag(0)  # to make one takes as long as to play a block
 
 
@@ -69,7 +68,7 @@ class Chain:
         max_frames: int = 512,
         block_frames: int = 1,
     ) -> None:
-        _check_stream(sample_rate, channels, dtype)
+        check_stream(sample_rate, channels, dtype)
         path = None if listeners is None else Path(listeners)
         max_frames = max(
             block_frames, max_frames - max_frames % block_frames
@@ -179,7 +178,7 @@ class Chain:
                 "same elements"
             )
             raise StreamError(msg)
-        planar = self._planar(x)
+        planar = planar_sound(x, self.channels_in, self.spec.dtype)
         step = self.table.graph.block_frames
         if planar.shape[1] % step:
             msg = (
@@ -451,9 +450,8 @@ class Chain:
         """
         if isinstance(which, int):
             if not 0 <= which < len(self.nodes):
-                raise ParameterError(
-                    "plugin", f"there is no number {which}; the chain has {len(self.nodes)}"
-                )
+                what = f"there is no number {which}; the chain has {len(self.nodes)}"
+                raise ParameterError("plugin", what)
             return which
         hits = [k for k, p in enumerate(self.nodes) if which in (p.path, p.node.plugin.id)]
         if len(hits) == 1:
@@ -496,42 +494,7 @@ class Chain:
             self._flags = flags
             self.stream.mark(int(flags))
 
-    def _planar(self, x: Any) -> np.ndarray[Any, Any]:
-        array = np.asarray(x)
-        if array.dtype.kind != "f":
-            msg = (
-                f"samples must be floating point with full scale 1.0, got {array.dtype}; "
-                "divide int16 by 32768 first"
-            )
-            raise StreamError(msg)
-        planar = array[np.newaxis] if array.ndim == 1 else array
-        if planar.ndim != 2 or planar.shape[0] != self.channels_in:
-            hint = (
-                "; transpose it (x.T)"
-                if planar.ndim == 2 and planar.shape[1] == self.channels_in
-                else ""
-            )
-            msg = f"sound must have the shape ({self.channels_in}, frames), got {array.shape}{hint}"
-            raise StreamError(msg)
-        return np.ascontiguousarray(planar, self.spec.dtype)
-
 
 def _user(owner: object) -> str:
     """Say who plays a chain's elements."""
     return "another chain" if isinstance(owner, Chain) else "an engine"
-
-
-def _check_stream(sample_rate: float, channels: int, dtype: Any) -> None:
-    low, high = _RATES
-    if not isinstance(sample_rate, (int, float)) or not low <= sample_rate <= high:
-        raise ConfigError(
-            "sample_rate", f"must be between {low:g} and {high:g} Hz, got {sample_rate}"
-        )
-    if not isinstance(channels, (int, np.integer)) or not 1 <= channels <= _MAX_CHANNELS:
-        raise ConfigError(
-            "channels", f"must be a whole number from 1 to {_MAX_CHANNELS}, got {channels}"
-        )
-    if str(
-        np.dtype(dtype) if dtype in ("float32", "float64", np.float32, np.float64) else dtype
-    ) not in {"float32", "float64"}:
-        raise ConfigError("dtype", f"must be 'float32' or 'float64', got {dtype!r}")

@@ -487,5 +487,9 @@ def stream_reset(stream_at: int) -> None:
     """Forget all sound between two blocks, on the thread that plays them."""
     stream = carray(pointer(stream_at, STREAM), (1,))[0]
     scratch = carray(pointer(np.uintp(stream.clock) + np.uintp(16), EVENT), (1,))
-    _until_next_command(stream, scratch)
-    _reset(stream, -1, scratch)
+    while True:
+        _until_next_command(stream, scratch)
+        _reset(stream, -1, scratch)  # ends all fades, so that a swap which waits for one can go on
+        waiting = ring_peek(np.uintp(stream.commands))
+        if waiting == 0 or carray(pointer(waiting, COMMAND), (1,))[0].frame > stream.position:
+            return

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""What a chain may be built for, and what sound may be handed to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rtcore.errors import ConfigError, StreamError
+
+_RATES = (1000.0, 384000.0)
+_MAX_CHANNELS = 64
+
+
+def check_stream(sample_rate: float, channels: int, dtype: Any) -> None:
+    """Refuse a stream that cannot be: rate, channel count or type.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key.
+    """
+    low, high = _RATES
+    if not isinstance(sample_rate, (int, float)) or not low <= sample_rate <= high:
+        raise ConfigError(
+            "sample_rate", f"must be between {low:g} and {high:g} Hz, got {sample_rate}"
+        )
+    if not isinstance(channels, (int, np.integer)) or not 1 <= channels <= _MAX_CHANNELS:
+        raise ConfigError(
+            "channels", f"must be a whole number from 1 to {_MAX_CHANNELS}, got {channels}"
+        )
+    if str(
+        np.dtype(dtype) if dtype in ("float32", "float64", np.float32, np.float64) else dtype
+    ) not in {"float32", "float64"}:
+        raise ConfigError("dtype", f"must be 'float32' or 'float64', got {dtype!r}")
+
+
+def planar_sound(x: Any, channels: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Bring sound to the stream's type and to (channels, frames).
+
+    Parameters
+    ----------
+    x : array
+        (channels, frames) of floating point; (frames,) for one channel.
+    channels : int
+        That the chain takes.
+    dtype : numpy dtype
+        float32 or float64.
+
+    Raises
+    ------
+    StreamError
+        Where the shape or the type is wrong.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind != "f":
+        msg = (
+            f"samples must be floating point with full scale 1.0, got {array.dtype}; "
+            "divide int16 by 32768 first"
+        )
+        raise StreamError(msg)
+    planar = array[np.newaxis] if array.ndim == 1 else array
+    if planar.ndim != 2 or planar.shape[0] != channels:
+        turned = planar.ndim == 2 and planar.shape[1] == channels
+        hint = "; transpose it (x.T)" if turned else ""
+        msg = f"sound must have the shape ({channels}, frames), got {array.shape}{hint}"
+        raise StreamError(msg)
+    return np.ascontiguousarray(planar, dtype)
