@@ -58,7 +58,8 @@ def refuse_unfit(result: CompileResult, author: Callable[..., Any], argument_typ
         return
     # A print is told first, for it also allocates or raises.
     # An allocation can fail and a raised exception is allocated: the author hears of the cause.
-    if interprets and written is None:
+    prints = _print_statement(author) is not None
+    if interprets and written is None and (prints or not (allocates or raises)):
         line = _print_statement(author) or _line_reaching(
             author, argument_types, _calls_interpreter
         )
