@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import statistics
 import sys
 import time
@@ -19,7 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_PACKAGES = ("rtcore", "numpy", "scipy", "numba", "llvmlite", "pedalboard", "pyclarity")
+from rtcore.machine import machine
 
 
 def arguments(doc: str | None, repeats: int, **more: float) -> argparse.Namespace:
@@ -40,32 +37,6 @@ def arguments(doc: str | None, repeats: int, **more: float) -> argparse.Namespac
         text = "default: %(default)s"
         parser.add_argument(f"--{name}", type=type(default), default=default, help=text)
     return parser.parse_args()
-
-
-def machine() -> dict[str, Any]:
-    """Describe the computer and the software that the figures hold for."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "packages": versions,
-    }
-
-
-def _processor() -> str:
-    """Give the processor's name, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def rounds(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:

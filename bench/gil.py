@@ -37,6 +37,7 @@ from _common import table, write_json
 
 from rtcore import Chain, Plugin, Prepared, kernel
 from rtcore.engine.privileges import request_fifo
+from rtcore.latency.hog import hog
 
 RATE, BLOCK = 48000, 64
 PERIOD_NS = BLOCK * 1_000_000_000 // RATE
@@ -99,29 +100,9 @@ def python() -> Iterator[np.ndarray]:
             yield stamps[:count]
 
 
-@contextlib.contextmanager
-def hog(on: bool) -> Iterator[None]:
-    """Keep the interpreter's lock busy."""
-    stop = threading.Event()
-
-    def count() -> None:
-        number = 0
-        while not stop.is_set():
-            for _ in range(10_000):
-                number += 1
-
-    thread = threading.Thread(target=count, daemon=True)
-    if on:
-        thread.start()
-    yield
-    stop.set()
-    if on:
-        thread.join()
-
-
 def phase(stamps: Iterator[np.ndarray], seconds: float, hogged: bool) -> dict[str, Any]:
     """Run one phase and count its blocks."""
-    with hog(hogged):
+    with hog() if hogged else contextlib.nullcontext():
         time.sleep(SETTLE_S)
         begin = time.monotonic_ns()
         time.sleep(seconds)
