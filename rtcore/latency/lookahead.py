@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""Measure how far a system looks ahead: feed it two sounds that part, see where its outputs do.
+
+This is the perturbation test by which causality is defined: "the output at time t must not use
+input samples later than t + 5 ms" (Clarity and Cadenza challenges) holds if and only if no change
+after t + 5 ms changes the output at t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rtcore.latency.difference import explain_whole_file
+from rtcore.latency.prober import Budget, Prober, spread
+from rtcore.latency.result import Lookahead, Position
+from rtcore.latency.scan import coverage, edge_of, scan
+from rtcore.latency.signals import PAIRS
+from rtcore.latency.system import System, SystemFaultError
+
+#: Positions of the dense scan, by default.
+POSITIONS = 20_000
+#: Time that it may take, by default, in s.
+BUDGET_S = 30.0
+_RUNS_A_POSITION = 2
+_LEAST_S = 1.0
+_LONGEST_S = 60.0
+_GROW = 4
+_COARSE = 4
+_LATE = 0.94
+_MARGIN = 0.12
+_NEAR_START = 0.02
+
+
+def measure_lookahead(
+    system: System,
+    *,
+    positions: int = POSITIONS,
+    budget_s: float = BUDGET_S,
+    duration_s: float | None = None,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Lookahead:
+    """Measure the look-ahead by perturbation.
+
+    Parameters
+    ----------
+    system : System
+        What is measured.
+    positions : int
+        Width of the stretch in which every position is tried, or proved to need no trial. A
+        look-ahead that recurs less often can be missed.
+    budget_s : float
+        Ends the search for more; what it then leaves open is told.
+    duration_s : float, optional
+        Length of the sounds; at least 1 s and the scanned stretch by default. Sounds are made
+        longer by themselves where the start of the output changes with the end of the input.
+    seed : int
+        Of the sounds and positions.
+    progress : function, optional
+        Called with the number of runs just made.
+
+    Returns
+    -------
+    Lookahead
+        With every position that was tried.
+
+    Raises
+    ------
+    SystemFaultError
+        Where the system fails, or its output cannot be compared.
+    """
+    budget = Budget.of(_RUNS_A_POSITION * positions + 500, budget_s)
+    declared = system.declared.implied_lookahead_samples or 0
+    least = max(_LEAST_S * system.sample_rate, 1.5 * positions, 8.0 * declared)
+    frames = round(least if duration_s is None else duration_s * system.sample_rate)
+    tried: list[Position] = []
+    runs = 0
+    while True:
+        prober = Prober(system, frames, seed, progress)
+        _try_everywhere(prober, seed)
+        whole = _whole_file(prober)
+        enough = whole is None and _shows_inside(prober)
+        longer = min(_GROW * frames, round(_LONGEST_S * system.sample_rate))
+        if enough or duration_s is not None or longer <= frames or budget.spent:
+            break
+        tried += prober.positions
+        runs += prober.runs
+        frames = longer
+    if whole is not None:
+        return _depends_on_all(prober, whole, tried, runs)
+    if not _shows_inside(prober):
+        what = (
+            f"no change of its input shows in its output within {frames / system.sample_rate:.3g} s"
+            "; see that it gives sound at all, or allow for its delay with a longer duration"
+        )
+        raise SystemFaultError(f"{system.name}: {what}")
+    _search(prober, positions, budget, seed)
+    return summarise(prober.positions, prober.floor, prober.runs + runs)
+
+
+def summarise(positions: Sequence[Position], noise_floor: float, runs: int) -> Lookahead:
+    """Tell what experiments on sounds of one length show, where no whole file decides.
+
+    Parameters
+    ----------
+    positions : sequence of Position
+        At least one in which the outputs differ.
+    noise_floor : float
+        Largest difference between runs on the same input.
+    runs : int
+        How often the system ran.
+    """
+    best = max(p.lookahead for p in positions if p.lookahead is not None)
+    signal = _most_telling(positions)
+    proof = coverage([(p.at, p.first) for p in _seen(positions, signal)], best)
+    return Lookahead(
+        samples=best,
+        upper_samples=proof.upper,
+        whole_file=False,
+        cause=_in_words(best),
+        noise_floor=noise_floor,
+        positions=tuple(positions),
+        scanned=proof.scanned,
+        gap_samples=proof.gap,
+        hop_samples=proof.hop,
+        period_samples=proof.stretch,
+        runs=runs,
+    )
+
+
+def _in_words(best: int) -> str:
+    if best < 0:
+        return f"the output is {-best} samples later than the latest input that it depends on"
+    if best == 0:
+        return "no output sample depends on a later input sample"
+    return f"an output sample depends on input {best} samples later"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A position whose change shows in the output."""
+
+    at: int
+    first: int
+    signal: str
+
+    @property
+    def ahead(self) -> int:
+        return self.at - self.first
+
+
+def _seen(positions: Iterable[Position], signal: str | None = None) -> list[_Seen]:
+    return [
+        _Seen(p.at, p.first, p.signal)
+        for p in positions
+        if p.first is not None and signal in (None, p.signal)
+    ]
+
+
+def _most_telling(positions: Sequence[Position]) -> str:
+    """Name the sounds that were tried most among those that show the largest look-ahead."""
+    seen = _seen(positions)
+    best = max(p.ahead for p in seen)
+    shown = {p.signal for p in seen if p.ahead == best}
+    counts = {name: sum(p.signal == name for p in seen) for name in shown}
+    return max(shown, key=lambda name: (counts[name], name))
+
+
+def _try_everywhere(prober: Prober, seed: int) -> None:
+    """Try every pair at a few positions all over the sound."""
+    frames = prober.frames
+    ats = spread(round(_MARGIN * frames), round(0.9 * frames), _COARSE, seed)
+    for name in PAIRS:
+        prober.first(name, [*ats, round(_LATE * frames)])
+
+
+def _shows_inside(prober: Prober) -> bool:
+    """Say whether changes show well before the end, so that there is room to search."""
+    first = round(_MARGIN * prober.frames)
+    return any(p.ahead >= first - _last(prober) // 2 for p in _seen(prober.positions))
+
+
+def _last(prober: Prober) -> int:
+    """Give the last position whose change shows before the end of the sound."""
+    late = max((p.ahead for p in _seen(prober.positions)), default=0)
+    return round((1.0 - _MARGIN) * prober.frames) + min(late, 0)
+
+
+def _whole_file(prober: Prober) -> Position | None:
+    """Give the experiment in which a late change of the input shows at the start, if one does."""
+    late = round(_LATE * prober.frames)
+    for p in prober.positions:
+        begin = prober.reference(p.signal).sounds_from
+        begin = 0 if begin > late else begin
+        near = begin + _NEAR_START * prober.frames
+        if p.at == late and p.first is not None and p.first <= near:
+            return p
+    return None
+
+
+def _depends_on_all(
+    prober: Prober, shown: Position, earlier: Sequence[Position], runs: int
+) -> Lookahead:
+    before = prober.reference(shown.signal).output
+    after = prober.output(shown.signal, shown.at)
+    positions = (*earlier, *prober.positions)
+    ats = [p.at for p in prober.positions]
+    return Lookahead(
+        samples=max(p.lookahead for p in positions if p.lookahead is not None),
+        upper_samples=None,
+        whole_file=True,
+        cause=explain_whole_file(before, after, shown.at),
+        noise_floor=prober.floor,
+        positions=positions,
+        scanned=(min(ats), max(ats)),
+        gap_samples=max(ats) - min(ats),
+        hop_samples=None,
+        period_samples=0,
+        runs=prober.runs + runs,
+    )
+
+
+def _search(prober: Prober, width: int, budget: Budget, seed: int) -> None:
+    """Look for the largest look-ahead, with each pair of sounds that shows more than the last."""
+    searched: set[str] = set()
+    while (signal := _most_promising(prober)) not in searched:
+        searched.add(signal)
+        _search_with(prober, signal, width, budget)
+        at = max(_seen(prober.positions), key=lambda p: p.ahead).at
+        more = spread(round(_MARGIN * prober.frames), _last(prober), _COARSE, seed + len(searched))
+        for name in PAIRS:
+            if name not in searched:
+                prober.first(name, [at, *more], budget)
+
+
+def _most_promising(prober: Prober) -> str:
+    """Name the first of the sounds that show the largest look-ahead so far."""
+    best = dict.fromkeys(PAIRS, -prober.frames)
+    for p in _seen(prober.positions):
+        best[p.signal] = max(best[p.signal], p.ahead)
+    return max(PAIRS, key=lambda name: best[name])
+
+
+def _search_with(prober: Prober, signal: str, width: int, budget: Budget) -> None:
+    """Prove a hop around the best position, then as wide a stretch as asked for."""
+    last = _last(prober)
+    at = max(_seen(prober.positions, signal), key=lambda p: (p.at < last, p.ahead)).at
+    edge = edge_of(prober, signal, min(at, last - 1), last, budget)
+    here, after = prober.first(signal, [edge, edge + 1], budget)
+    hop = max(prober.system.declared.hop_samples or 0, after - here, 32)
+    first = round(_MARGIN * prober.frames)
+    for wide in (2 * hop + 1, width):
+        low = min(max(first, edge - wide // 2), max(first, last - wide))
+        scan(prober, signal, low, min(low + wide, last), budget)

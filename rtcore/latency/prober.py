@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""Experiments on a system: feed it two inputs that part, note where its outputs do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rtcore.latency.difference import (
+    NOISE_MARGIN,
+    Sound,
+    first_difference,
+    first_sound,
+    level_db,
+    noise_floor,
+)
+from rtcore.latency.result import Position
+from rtcore.latency.signals import pair, spliced
+from rtcore.latency.system import System, SystemFaultError, checked
+
+_REPEATS = 2
+_NOISY_REPEATS = 8
+_USELESS_DB = -20.0
+
+
+@dataclass
+class Budget:
+    """What experiments may cost: runs of the system, and time.
+
+    Attributes
+    ----------
+    runs : int
+        Left.
+    until : float
+        End by the monotonic clock, in s.
+    """
+
+    runs: int
+    until: float
+
+    @classmethod
+    def of(cls, runs: int, seconds: float) -> Budget:
+        """Begin now."""
+        return cls(runs, time.monotonic() + seconds)
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.runs <= 0 or time.monotonic() >= self.until
+
+
+@dataclass
+class Reference:
+    """A pair of sounds and what the system makes of the base.
+
+    Attributes
+    ----------
+    base, other : ndarray
+        (channels, frames).
+    output : ndarray
+        (channels_out, frames), for the base.
+    floor : float
+        Largest difference between runs on the base.
+    sounds_from : int
+        First frame of the output that is not silent.
+    """
+
+    base: Sound
+    other: Sound
+    output: Sound
+    floor: float
+    sounds_from: int
+
+
+@dataclass
+class Prober:
+    """Makes experiments, and remembers each of them.
+
+    Attributes
+    ----------
+    system : System
+        Tried.
+    frames : int
+        Length of the sounds.
+    seed : int
+        Of the sounds.
+    progress : function, optional
+        Called with the number of runs just made.
+    """
+
+    system: System
+    frames: int
+    seed: int = 0
+    progress: Callable[[int], None] | None = None
+    runs: int = 0
+    positions: list[Position] = field(default_factory=list)
+    _references: dict[str, Reference] = field(default_factory=dict)
+    _known: dict[tuple[str, int], int | None] = field(default_factory=dict)
+
+    def reference(self, signal: str) -> Reference:
+        """Run the base of a pair, often enough to know how far runs differ.
+
+        Raises
+        ------
+        SystemFaultError
+            Where runs on one sound differ so much that nothing can be told from differences.
+        """
+        if signal not in self._references:
+            base, other = pair(
+                signal,
+                channels=self.system.channels,
+                frames=self.frames,
+                sample_rate=self.system.sample_rate,
+                seed=self.seed,
+            )
+            outputs = list(self._run([base] * _REPEATS))
+            if first_difference(outputs[0], outputs[1]) is not None:
+                outputs += list(self._run([base] * (_NOISY_REPEATS - _REPEATS)))
+            floor = noise_floor(outputs)
+            self._refuse_chaos(floor, outputs[0])
+            found = Reference(base, other, outputs[0], floor, first_sound(outputs[0]))
+            self._references[signal] = found
+        return self._references[signal]
+
+    def _refuse_chaos(self, floor: float, output: Sound) -> None:
+        level = level_db(floor, output)
+        if floor > 0.0 and level > _USELESS_DB:
+            what = (
+                f"two runs on one sound differ by {level:.0f} dB re its output; let it start "
+                "afresh for each sound, and give its random numbers a seed"
+            )
+            raise SystemFaultError(f"{self.system.name}: {what}")
+
+    @property
+    def floor(self) -> float:
+        """The largest noise floor of all sounds."""
+        return max((r.floor for r in self._references.values()), default=0.0)
+
+    def _run(self, sounds: Sequence[Sound]) -> Iterable[Sound]:
+        for x, y in zip(sounds, self.system.run_many(sounds), strict=True):
+            self.runs += 1
+            if self.progress is not None:
+                self.progress(1)
+            yield checked(self.system, x, y)
+
+    def output(self, signal: str, at: int) -> Sound:
+        """Give the output for a pair that parts at one sample."""
+        reference = self.reference(signal)
+        return next(iter(self._run([spliced(reference.base, reference.other, at)])))
+
+    def first(self, signal: str, ats: Sequence[int], budget: Budget | None = None) -> list[int]:
+        """Make experiments.
+
+        Parameters
+        ----------
+        signal : str
+            Name of the pair.
+        ats : sequence of int
+            Samples at which the inputs part.
+        budget : Budget, optional
+            Is charged.
+
+        Returns
+        -------
+        list of int
+            First sample in which the outputs differ, for each; the number of frames where
+            they never do.
+        """
+        reference = self.reference(signal)
+        new = [at for at in dict.fromkeys(ats) if (signal, at) not in self._known]
+        sounds = [spliced(reference.base, reference.other, at) for at in new]
+        threshold = NOISE_MARGIN * reference.floor
+        for at, y in zip(new, self._run(sounds), strict=True):
+            if y.shape != reference.output.shape:
+                what = "gives another number of channels for another sound; let it keep to one"
+                raise SystemFaultError(f"{self.system.name}: {what}")
+            found = first_difference(reference.output, y, threshold)
+            self._known[signal, at] = found
+            self.positions.append(Position(at, found, signal))
+        if budget is not None:
+            budget.runs -= len(new)
+        answers = [self._known[signal, at] for at in ats]
+        return [self.frames if found is None else found for found in answers]
+
+
+def spread(low: int, high: int, count: int, seed: int = 0) -> list[int]:
+    """Give positions that lie evenly between two, and in no step with any hop.
+
+    Their fractions follow the golden ratio, so that their remainders by any hop spread as well.
+    """
+    rng = np.random.default_rng(seed)
+    phase = rng.random()
+    fractions = (phase + np.arange(count) * 0.6180339887498949) % 1.0
+    return [low + int(f * (high - low)) for f in fractions]
