@@ -111,19 +111,18 @@ def overlap_add(frames, hop):
     return total
 
 
-def stft(window, hop, future=0, *, late=0, phase=0, shape="sine", effect="mask", **more):
+def stft(window, hop, future=0, *, late=0, phase=0, shape="raised", effect="mask", **more):
     """Filter frames of `window` samples, each knowing the frame that is `future` hops later.
 
-    `shape` is the window for analysis and synthesis: "sine" and "rect" are nowhere 0; "hann" (its
-    root) is 0 at its first sample, which so counts for nothing. `effect` "mask" weights the
-    spectrum, "gain" the whole frame: the latter cannot be seen on silence.
+    `shape` is the window for analysis and synthesis: "raised" and "rect" are nowhere so small that
+    rounding hides a sample; "open" is 0 at its first sample, which so counts for nothing. `effect`
+    "mask" weights the spectrum, "gain" the whole frame: the latter cannot be seen on silence.
     """
-    n = np.arange(window)
-    weights = {
-        "sine": np.sin(np.pi * (n + 0.5) / window),
-        "hann": np.sin(np.pi * n / window),
-        "rect": np.ones(window),
-    }[shape]
+    weights = np.ones(window)
+    if shape != "rect":
+        weights = 0.25 + 0.75 * np.sin(np.pi * (np.arange(window) + 0.5) / window)
+    if shape == "open":
+        weights[0] = 0.0
     before = -(-window // hop) * hop + phase % hop
 
     def process(x):
@@ -145,7 +144,7 @@ def stft(window, hop, future=0, *, late=0, phase=0, shape="sine", effect="mask",
     return Planted(
         f"STFT ({shape}, {effect}) of {window} by {hop} and {future} frames, {late} late",
         process,
-        lookahead_samples=window - 1 + future * hop - late - (shape == "hann"),
+        lookahead_samples=window - 1 + future * hop - late - (shape == "open"),
         latency_samples=late,
         period_samples=hop,
         **more,
@@ -285,7 +284,7 @@ def anything(rng, *, longest=600):
             rng.randint(0, 3),
             late=rng.choice((0, window, rng.randint(0, longest))),
             phase=rng.randint(0, hop - 1),
-            shape=rng.choice(("sine", "rect", "hann")),
+            shape=rng.choice(("raised", "rect", "open")),
             effect=rng.choice(("mask", "gain")),
         ),
         lambda: phase_dependent(table),
