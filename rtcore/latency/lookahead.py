@@ -74,32 +74,23 @@ def measure_lookahead(
     declared = system.declared.implied_lookahead_samples or 0
     least = max(_LEAST_S * system.sample_rate, 1.5 * positions, 8.0 * declared)
     frames = round(least if duration_s is None else duration_s * system.sample_rate)
-    tried: list[Position] = []
-    runs = 0
-    while True:
-        prober = Prober(system, frames, seed, progress)
-        _try_everywhere(prober, seed)
-        whole = _whole_file(prober)
-        enough = whole is None and _shows_inside(prober)
-        longer = min(_GROW * frames, round(_LONGEST_S * system.sample_rate))
-        if enough or duration_s is not None or longer <= frames or budget.spent:
-            break
-        tried += prober.positions
-        runs += prober.runs
-        frames = longer
+    prober = Prober(system, frames, seed, progress)
+    _try_everywhere(prober, seed)
+    prober, whole = _long_enough(prober, budget)
     if whole is not None:
-        return _depends_on_all(prober, whole, tried, runs)
-    if not _shows_inside(prober):
-        what = (
-            f"no change of its input shows in its output within {frames / system.sample_rate:.3g} s"
-            "; see that it gives sound at all, or allow for its delay with a longer duration"
-        )
-        raise SystemFaultError(f"{system.name}: {what}")
-    _search(prober, positions, budget, seed)
-    return summarise(prober.positions, prober.floor, prober.runs + runs)
+        return _depends_on_all(prober, whole)
+    _refuse_deafness(prober)
+    within = _search(prober, positions, budget, seed)
+    return summarise(prober.positions, prober.floor, prober.runs, within=within)
 
 
-def summarise(positions: Sequence[Position], noise_floor: float, runs: int) -> Lookahead:
+def summarise(
+    positions: Sequence[Position],
+    noise_floor: float,
+    runs: int,
+    *,
+    within: tuple[int, int] | None = None,
+) -> Lookahead:
     """Tell what experiments on sounds of one length show, where no whole file decides.
 
     Parameters
@@ -110,10 +101,14 @@ def summarise(positions: Sequence[Position], noise_floor: float, runs: int) -> L
         Largest difference between runs on the same input.
     runs : int
         How often the system ran.
+    within : (int, int), optional
+        First and last position of the stretch for which a proof is wanted; all by default.
     """
     best = max(p.lookahead for p in positions if p.lookahead is not None)
     signal = _most_telling(positions)
-    proof = coverage([(p.at, p.first) for p in _seen(positions, signal)], best)
+    low, high = within or (0, max(p.at for p in positions))
+    tried = [(p.at, p.first) for p in _seen(positions, signal) if low <= p.at <= high]
+    proof = coverage(tried, best)
     return Lookahead(
         samples=best,
         upper_samples=proof.upper,
@@ -199,13 +194,47 @@ def _whole_file(prober: Prober) -> Position | None:
     return None
 
 
-def _depends_on_all(
-    prober: Prober, shown: Position, earlier: Sequence[Position], runs: int
-) -> Lookahead:
+def _long_enough(prober: Prober, budget: Budget) -> tuple[Prober, Position | None]:
+    """Make the sounds longer until changes show inside them, or whatever the length, at the start.
+
+    Returns
+    -------
+    prober : Prober
+        The same, or one with longer sounds that were tried everywhere.
+    whole : Position or None
+        The experiment that shows a dependence on the whole file.
+    """
+    longest = round(_LONGEST_S * prober.system.sample_rate)
+    whole = _whole_file(prober)
+    while whole is not None or not _shows_inside(prober):
+        frames = min(_GROW * prober.frames, longest)
+        if frames <= prober.frames or budget.spent:
+            break
+        prober = Prober(prober.system, frames, prober.seed, prober.progress, prober.runs)
+        if whole is not None:  # one pair of sounds tells whether it is still so
+            prober.first(whole.signal, [round(_LATE * frames)], budget)
+        if whole is None or _whole_file(prober) is None:
+            _try_everywhere(prober, prober.seed)
+        whole = _whole_file(prober)
+    return prober, whole
+
+
+def _refuse_deafness(prober: Prober) -> None:
+    """Refuse a system whose output does not change with its input."""
+    if not _shows_inside(prober):
+        seconds = prober.frames / prober.system.sample_rate
+        what = (
+            f"no change of its input shows in its output within {seconds:.3g} s; see that it "
+            "gives sound at all"
+        )
+        raise SystemFaultError(f"{prober.system.name}: {what}")
+
+
+def _depends_on_all(prober: Prober, shown: Position) -> Lookahead:
     before = prober.reference(shown.signal).output
     after = prober.output(shown.signal, shown.at)
-    positions = (*earlier, *prober.positions)
-    ats = [p.at for p in prober.positions]
+    positions = tuple(prober.positions)
+    ats = [p.at for p in positions]
     return Lookahead(
         samples=max(p.lookahead for p in positions if p.lookahead is not None),
         upper_samples=None,
@@ -217,21 +246,27 @@ def _depends_on_all(
         gap_samples=max(ats) - min(ats),
         hop_samples=None,
         period_samples=0,
-        runs=prober.runs + runs,
+        runs=prober.runs,
     )
 
 
-def _search(prober: Prober, width: int, budget: Budget, seed: int) -> None:
-    """Look for the largest look-ahead, with each pair of sounds that shows more than the last."""
-    searched: set[str] = set()
+def _search(prober: Prober, width: int, budget: Budget, seed: int) -> tuple[int, int]:
+    """Look for the largest look-ahead, with each pair of sounds that shows more than the last.
+
+    Returns
+    -------
+    (int, int)
+        First and last position of the last dense scan.
+    """
+    searched: dict[str, tuple[int, int]] = {}
     while (signal := _most_promising(prober)) not in searched:
-        searched.add(signal)
-        _search_with(prober, signal, width, budget)
+        searched[signal] = _search_with(prober, signal, width, budget)
         at = max(_seen(prober.positions), key=lambda p: p.ahead).at
         more = spread(round(_MARGIN * prober.frames), _last(prober), _COARSE, seed + len(searched))
         for name in PAIRS:
             if name not in searched:
                 prober.first(name, [at, *more], budget)
+    return searched[signal]
 
 
 def _most_promising(prober: Prober) -> str:
@@ -242,8 +277,8 @@ def _most_promising(prober: Prober) -> str:
     return max(PAIRS, key=lambda name: best[name])
 
 
-def _search_with(prober: Prober, signal: str, width: int, budget: Budget) -> None:
-    """Prove a hop around the best position, then as wide a stretch as asked for."""
+def _search_with(prober: Prober, signal: str, width: int, budget: Budget) -> tuple[int, int]:
+    """Prove a hop around the best position, then as wide a stretch as asked for; give that."""
     last = _last(prober)
     at = max(_seen(prober.positions, signal), key=lambda p: (p.at < last, p.ahead)).at
     edge = edge_of(prober, signal, min(at, last - 1), last, budget)
@@ -252,4 +287,6 @@ def _search_with(prober: Prober, signal: str, width: int, budget: Budget) -> Non
     first = round(_MARGIN * prober.frames)
     for wide in (2 * hop + 1, width):
         low = min(max(first, edge - wide // 2), max(first, last - wide))
-        scan(prober, signal, low, min(low + wide, last), budget)
+        high = min(low + wide, last)
+        scan(prober, signal, low, high, budget)
+    return low, high

@@ -120,7 +120,8 @@ class Prober:
             if first_difference(outputs[0], outputs[1]) is not None:
                 outputs += list(self._run([base] * (_NOISY_REPEATS - _REPEATS)))
             floor = noise_floor(outputs)
-            self._refuse_chaos(floor, outputs[0])
+            if signal == "noise":  # the others are too quiet to tell noise from chaos
+                self._refuse_chaos(floor, outputs[0])
             found = Reference(base, other, outputs[0], floor, first_sound(outputs[0]))
             self._references[signal] = found
         return self._references[signal]
