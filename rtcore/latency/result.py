@@ -134,9 +134,10 @@ class Delay:
         The delay; whole where the sub-sample part is within the method's error. Negative where
         the output is early.
     confidence : float
-        0 to 1: how much of the output the delayed input explains, and how far the methods agree.
+        0 to 1: how much of the output the delayed input explains, and how far the methods agree;
+        0 where there is no telling, and `samples` means nothing.
     method : str
-        Which of `by` gave `samples`, and why.
+        Which of `by` gave `samples`, and why; or why the delay cannot be measured.
     by : mapping of str to float
         ``impulse``, ``correlation`` and ``group_delay`` (the median over the coherent band), as
         far as each could be measured.
@@ -199,6 +200,8 @@ class Compute:
         With nothing beside it.
     hogged : Timing or None
         With a Python thread beside it that holds the interpreter's lock.
+    notes : tuple of str
+        What else a reader must know: what the system did not grant, what the times include.
     """
 
     how: str
@@ -207,6 +210,7 @@ class Compute:
     seconds: float
     idle: Timing
     hogged: Timing | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,9 @@ class Measurement:
     @property
     def latency_samples(self) -> int | None:
         """The measured delay, rounded; None where it could not be measured."""
-        return None if self.delay is None else round(self.delay.samples)
+        if self.delay is None or self.delay.confidence == 0.0:
+            return None
+        return round(self.delay.samples)
 
     @property
     def aligned_lookahead_samples(self) -> int | None:
