@@ -8,6 +8,7 @@ after t + 5 ms changes the output at t.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def measure_lookahead(
     frames = round(least if duration_s is None else duration_s * system.sample_rate)
     prober = Prober(system, frames, seed, progress)
     _try_everywhere(prober, seed)
-    prober, whole = _long_enough(prober, budget)
+    prober, whole = _long_enough(prober, budget_s)
     if whole is not None:
         return _depends_on_all(prober, whole)
     _refuse_deafness(prober)
@@ -194,8 +195,11 @@ def _whole_file(prober: Prober) -> Position | None:
     return None
 
 
-def _long_enough(prober: Prober, budget: Budget) -> tuple[Prober, Position | None]:
+def _long_enough(prober: Prober, patience_s: float) -> tuple[Prober, Position | None]:
     """Make the sounds longer until changes show inside them, or whatever the length, at the start.
+
+    A claim about the whole file may not rest on a short sound, so this has time of its own: each
+    length may take `patience_s`.
 
     Returns
     -------
@@ -205,14 +209,16 @@ def _long_enough(prober: Prober, budget: Budget) -> tuple[Prober, Position | Non
         The experiment that shows a dependence on the whole file.
     """
     longest = round(_LONGEST_S * prober.system.sample_rate)
+    since = time.monotonic()
     whole = _whole_file(prober)
     while whole is not None or not _shows_inside(prober):
         frames = min(_GROW * prober.frames, longest)
-        if frames <= prober.frames or budget.spent:
+        if frames <= prober.frames or time.monotonic() - since > patience_s:
             break
+        since = time.monotonic()
         prober = Prober(prober.system, frames, prober.seed, prober.progress, prober.runs)
         if whole is not None:  # one pair of sounds tells whether it is still so
-            prober.first(whole.signal, [round(_LATE * frames)], budget)
+            prober.first(whole.signal, [round(_LATE * frames)])
         if whole is None or _whole_file(prober) is None:
             _try_everywhere(prober, prober.seed)
         whole = _whole_file(prober)

@@ -146,8 +146,10 @@ def _period(run: Sequence[tuple[int, int]]) -> int | None:
         known[a - low : upto - low] = True
     ahead[-1], known[-1] = run[-1][0] - run[-1][1], True
     ends = np.flatnonzero(np.diff(np.concatenate(([False], known, [False])).astype(np.int8)))
-    first, last = max(ends.reshape(-1, 2), key=lambda piece: piece[1] - piece[0])
-    part = ahead[first:last]
+    pieces = [ahead[first:last] for first, last in ends.reshape(-1, 2)]
+    worst = max(int(piece.max()) for piece in pieces)
+    # A piece that lacks the worst case would show a shorter period than the true one.
+    part = max((piece for piece in pieces if worst in piece), key=len)
     for period in range(1, part.size // 2 + 1):
         if part[period] == part[0] and np.array_equal(part[period:], part[:-period]):
             return period
