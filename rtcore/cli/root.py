@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("rtcore.cli.run:run", "Play live, from microphone to headphones."),
     "process": ("rtcore.cli.process:process", "Play audio files through a chain."),
     "devices": ("rtcore.cli.devices:devices", "List the sound devices."),
+    "doctor": ("rtcore.cli.doctor:doctor", "Judge this machine for sound in real time."),
+    "roundtrip": ("rtcore.cli.roundtrip:roundtrip", "Measure a device's round trip and drift."),
     "calibrate": ("rtcore.cli.calibrate:calibrate", "Tie a device's full scale to sound pressure."),
     "plugins": ("rtcore.cli.plugins:plugins", "List, show, write and check plugins."),
     "audiogram": ("rtcore.cli.audiogram:audiogram", "Show hearing losses and the gain they need."),
