@@ -116,15 +116,23 @@ def checked(system: System, x: Sound, y: Any) -> Sound:
         Where the output is no array of numbers, or is longer or shorter than the input.
     """
     try:
-        sound = np.asarray(y, np.float64)
+        sound = np.asarray(y)
     except (TypeError, ValueError):
-        sound = np.zeros(())
+        sound = np.zeros((), object)
     frames = x.shape[1]
+    while sound.ndim > 2 and len(sound) == 1:  # a batch of one
+        sound = sound[0]
     if sound.ndim == 1:
         sound = sound[np.newaxis]
-    if sound.ndim != 2:
-        what = f"gave {type(y).__name__}; let it return an array of as many samples as it was given"
-        raise SystemFaultError(f"{system.name}: {what}")
+    if sound.ndim != 2 or sound.dtype.kind not in "biuf":
+        plain = sound.dtype.kind in "biufc" and isinstance(y, np.ndarray)
+        found = f"{sound.dtype} samples of shape {sound.shape}" if plain else type(y).__name__
+        raise SystemFaultError(
+            f"{system.name}: gave {found}; let it return an array of real numbers, as many samples "
+            "as it was given"
+        )
+    if not len(sound):
+        raise SystemFaultError(f"{system.name}: gave no channel; let it return at least one")
     if sound.shape[1] != frames:
         if sound.shape[0] == frames and sound.shape[1] <= 64:
             what = f"gave {sound.shape}; let it return channels first: (channels, {frames})"
@@ -134,4 +142,4 @@ def checked(system: System, x: Sound, y: Any) -> Sound:
                 "length of the input"
             )
         raise SystemFaultError(f"{system.name}: {what}")
-    return sound
+    return sound.astype(np.float64)
