@@ -86,7 +86,8 @@ class CommandSystem(System):
         if subtype.upper() not in SUBTYPES:
             near = did_you_mean(subtype, map(str.lower, SUBTYPES))
             raise SystemFaultError(
-                f"{subtype}: is no sample format for a command's files{near}; there are {', '.join(SUBTYPES)}"
+                f"{subtype}: is no sample format for a command's files{near}; there are "
+                f"{', '.join(SUBTYPES)}"
             )
         self.subtype = subtype.upper()
         self.timeout_s = timeout_s

@@ -252,5 +252,5 @@ def _session(path: str) -> Any:
 def _reason(error: Exception) -> str:
     """Say in one short line what ONNX Runtime says in many."""
     text = " ".join(str(error).split()).rstrip(".")
-    text = text.partition(" : ")[2].partition(" : ")[2] or text  # [ONNXRuntimeError] : 7 : ...
+    text = text.split(" : ", 3)[-1]  # [ONNXRuntimeError] : 10 : INVALID_GRAPH : what is wrong
     return text if len(text) <= 200 else f"{text[:200]} ..."
