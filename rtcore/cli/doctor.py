@@ -51,7 +51,7 @@ def doctor(quick: bool, seconds: float, fix_hints: bool, as_json: bool) -> None:
         _print_fixes(found)
     else:
         click.echo(f"\n{_summary(found)}")
-    blocking = [judgement.name for _, judgement in found if judgement.blocks]
+    blocking = [judgement.name for _, judgement in found if judgement.impossible]
     if blocking:
         names = ", ".join(blocking)
         raise CheckFailed(f"real-time sound is impossible here: {names}; see the remedies above")
@@ -91,7 +91,7 @@ def _summary(found: list[Found]) -> str:
 
 def _as_json(found: list[Found]) -> dict[str, Any]:
     return {
-        "possible": not any(judgement.blocks for _, judgement in found),
+        "possible": not any(judgement.impossible for _, judgement in found),
         "summary": _counts(found),
         "findings": [{"topic": topic, **judgement.as_dict()} for topic, judgement in found],
     }

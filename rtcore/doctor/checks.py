@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtcore.doctor.machine import Machine
 from rtcore.doctor.record import Judgement, unknown
+
+_LONGEST = 400  # letters of a line
 
 Look = Callable[[Machine], Judgement | list[Judgement]]
 
@@ -57,7 +59,14 @@ def examine(machine: Machine, checks: Iterable[Check]) -> Iterator[tuple[str, Ju
         try:
             found = check.look(machine)
         except Exception as error:  # noqa: BLE001 - a check may fail in any way, the doctor may not
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            found = unknown(check.name, f"could not be found out ({reason[:200]})")
+            reason = _line(f"{type(error).__name__}: {error}")[:200]
+            found = unknown(check.name, f"could not be found out ({reason})")
         for judgement in found if isinstance(found, list) else [found]:
-            yield check.topic, judgement
+            found_line, remedy_line = _line(judgement.found), _line(judgement.remedy)
+            yield check.topic, replace(judgement, found=found_line, remedy=remedy_line)
+
+
+def _line(text: str) -> str:
+    """Bring a text that may quote a file onto one line, without control codes."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split())[:_LONGEST]

@@ -58,7 +58,7 @@ class Judgement:
         What to do, in one line; empty where nothing needs to be done.
     fixes : tuple of Fix
         The same as commands.
-    blocks : bool
+    impossible : bool
         Whether it makes real-time sound impossible, so that the command leaves with 1.
     figures : dict
         Numbers behind the words, for JSON.
@@ -69,7 +69,7 @@ class Judgement:
     found: str
     remedy: str = ""
     fixes: tuple[Fix, ...] = ()
-    blocks: bool = False
+    impossible: bool = False
     figures: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def improve(name: str, found: str, remedy: str, *fixes: Fix, **figures: Any) -> 
 
 
 def bad(
-    name: str, found: str, remedy: str, *fixes: Fix, blocks: bool = False, **figures: Any
+    name: str, found: str, remedy: str, *fixes: Fix, impossible: bool = False, **figures: Any
 ) -> Judgement:
     """Judge something that will be heard."""
-    return Judgement(name, Status.BAD, found, remedy, fixes, blocks, figures)
+    return Judgement(name, Status.BAD, found, remedy, fixes, impossible, figures)
 
 
 def unknown(name: str, found: str, remedy: str = "", **figures: Any) -> Judgement:

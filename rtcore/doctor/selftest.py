@@ -118,7 +118,7 @@ def judge_run(name: str, run: dict[str, Any]) -> Judgement:
     """Judge one run by its late blocks."""
     if not run["blocks"]:
         remedy = "look for a program that holds all CPUs at a higher priority"
-        return bad(name, "no block was played at all", remedy, blocks=True, **run)
+        return bad(name, "no block was played at all", remedy, impossible=True, **run)
     spread = run["interval_ms"]
     words = ", ".join(f"{key} {spread[key]:.2f}" for key in ("p50", "p99", "p99.9", "max"))
     share = float(run["late_percent"])
@@ -130,7 +130,7 @@ def judge_run(name: str, run: dict[str, Any]) -> Judgement:
         return good(name, found, **run)
     if share >= HOPELESS_PERCENT:
         remedy = "mend what is bad above; at 64 frames this machine cannot play"
-        return bad(name, found, remedy, blocks=True, **run)
+        return bad(name, found, remedy, impossible=True, **run)
     remedy = f"mend what is bad above, or play with --block {lasting_block(float(spread['max']))}"
     return (bad if share > MANY_PERCENT else improve)(name, found, remedy, **run)
 

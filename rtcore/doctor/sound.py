@@ -26,7 +26,7 @@ def libraries(machine: Machine) -> list[Judgement]:
     if "error" in jack and "error" in portaudio:
         what = "neither libjack nor PortAudio can be used, so no sound card can be played"
         remedy = "install one of the two"
-        found.append(bad("way to a sound card", what, remedy, blocks=True))
+        found.append(bad("way to a sound card", what, remedy, impossible=True))
     return found
 
 

@@ -26,7 +26,7 @@ def operating_system(machine: Machine) -> Judgement:
     if not machine.platform.startswith("linux"):
         remedy = "play live on Linux; rtcore process and the checks of plugins may run here"
         found = f"{machine.platform}; the engine is written for Linux"
-        return bad("operating system", found, remedy, blocks=True)
+        return bad("operating system", found, remedy, impossible=True)
     known = kind in {"x86_64", "amd64", "aarch64", "arm64"}
     found = f"Linux on {kind}"
     if known:
