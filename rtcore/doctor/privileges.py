@@ -28,9 +28,8 @@ def group_of(machine: Machine) -> str:
 def limit_fixes(machine: Machine) -> tuple[Fix, ...]:
     """Give the commands that grant real-time priority and locked memory."""
     if machine.container:
-        return (
-            Fix("docker run --ulimit rtprio=95 --ulimit memlock=-1 --cap-add SYS_NICE …"),
-        )  # at its start, from outside
+        words = "--ulimit rtprio=95 --ulimit memlock=-1 --cap-add SYS_NICE"
+        return (Fix(f"docker run {words} IMAGE"),)  # at its start, from outside
     join = Fix(f'sudo usermod -aG {group_of(machine)} "$USER"', root=True, login=True)
     if machine.family == "arch":
         return Fix("sudo pacman -S realtime-privileges", root=True), join
@@ -64,12 +63,27 @@ def fifo_refusal() -> str | None:
 
 
 def real_time_priority(machine: Machine) -> Judgement:
-    """SCHED_FIFO keeps ordinary programs from delaying a block (sched(7))."""
+    """Try SCHED_FIFO, which keeps ordinary programs from delaying a block (sched(7)).
+
+    Where the limit allows it and it is refused all the same, a control group without a share of
+    real-time (CONFIG_RT_GROUP_SCHED) or a service's RestrictRealtime= (systemd.exec(5)) forbids it.
+    """
+    import resource
+
     from rtcore.engine.privileges import PRIORITY
 
     refusal = fifo_refusal()
     if refusal is None:
         return good("real-time priority", f"SCHED_FIFO {PRIORITY} is granted", granted=True)
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    if limit == resource.RLIM_INFINITY or limit >= PRIORITY:
+        return bad(
+            "real-time priority",
+            f"SCHED_FIFO {PRIORITY} is refused, though the limit allows it",
+            "start rtcore outside of this service or control group, which forbids it",
+            granted=False,
+            refusal=refusal,
+        )
     return bad(
         "real-time priority",
         f"SCHED_FIFO {PRIORITY} is refused, so other programs can delay a block",

@@ -79,6 +79,9 @@ def dma_latency(machine: Machine) -> Judgement:
         return good("CPU wake-up wish", found, now_us=now)
     if now == 0:
         return good("CPU wake-up wish", f"another program holds {_DMA} at 0 µs", now_us=0)
+    if machine.container:
+        remedy = f"start the container with --device {_DMA}, and with rights to write there"
+        return improve("CPU wake-up wish", f"{_DMA} is not writable", remedy, now_us=now)
     rule = _RULE.format(group_of(machine))
     file = "/etc/udev/rules.d/99-cpu-dma-latency.rules"
     return improve(

@@ -135,7 +135,7 @@ def cards(machine: Machine) -> Judgement:
         return good("sound cards", "; ".join(name.strip() for name in names), cards=names)
     why = "the kernel has no sound" if text is None else "none"
     if machine.container:
-        remedy = "give the container the card: docker run --device /dev/snd --group-add audio …"
+        remedy = "give the container the card: docker run --device /dev/snd --group-add audio"
     else:
         remedy = "plug in a sound card; rtcore demo and the timer backend need none"
     return improve("sound cards", why, remedy, cards=[])

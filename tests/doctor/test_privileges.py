@@ -41,6 +41,13 @@ class TestRefused:
         assert Status.IMPROVE == found.status
         assert "--ulimit memlock=-1" in found.remedy
 
+    def test_forbidden_by_something_else(self, plant, refused, monkeypatch):
+        """Where the limit would allow it, no limit is to be raised."""
+        monkeypatch.setattr("resource.getrlimit", lambda _which: (95, 95))
+        found = privileges.real_time_priority(plant())
+        assert (Status.BAD, ()) == (found.status, found.fixes)
+        assert "control group" in found.remedy
+
     def test_limits(self, plant, refused):
         """A limit below the priority that rtcore asks for is bad."""
         rtprio, nice = privileges.limits(plant())

@@ -91,6 +91,12 @@ class TestSleep:
         assert 'GROUP="realtime"' in commands(found)[0]
         assert all(fix.root for fix in found.fixes)
 
+    def test_wish_in_a_container(self, plant, monkeypatch):
+        """In a container no udev rule helps."""
+        monkeypatch.setattr(Machine, "writable", lambda *_: False)
+        found = processors.dma_latency(plant({"/dev/cpu_dma_latency": "", "/.dockerenv": ""}))
+        assert (Status.IMPROVE, ()) == (found.status, found.fixes)
+
     def test_wish_of_another_program(self, plant, monkeypatch):
         """Who may not write is content where somebody else holds 0."""
         monkeypatch.setattr(Machine, "writable", lambda *_: False)
