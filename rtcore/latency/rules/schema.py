@@ -241,7 +241,9 @@ def _rule(file: Path | Traversable, name: str) -> Rule:
 
 def _refusal(name: str, error: ValidationError) -> ConfigError:
     """Put pydantic's first complaint into a sentence."""
-    problem = error.errors(include_url=False, include_context=False)[0]
+    problems = error.errors(include_url=False, include_context=False)
+    # A misspelt key is also a missing one: what stands there says more.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"]]
     key = "".join(steps).removeprefix(".")
     where = f"{name}: {key}" if key else name
