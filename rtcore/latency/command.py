@@ -15,9 +15,8 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +126,19 @@ class CommandSystem(System):
         processes: Processes,
         threads: ThreadPoolExecutor,
     ) -> Iterator[Sound]:
-        """Keep the threads busy, no further ahead than needed, and give results in order."""
-        waiting: deque[Future[list[Sound]]] = deque()
+        """Let the threads work on as many calls as there are threads, then give their results.
+
+        Nothing runs while the caller looks at a result: wherever Ctrl-C comes, what runs is ended.
+        """
         places = (folder / str(number) for number in itertools.count())
-        for batch in batches:
-            waiting.append(threads.submit(self._call, batch, next(places), processes))
-            if len(waiting) > 2 * self._workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        for start in range(0, len(batches), self._workers):
+            calls = [
+                threads.submit(self._call, batch, next(places), processes)
+                for batch in batches[start : start + self._workers]
+            ]
+            done = [call.result() for call in calls]
+            for sounds in done:
+                yield from sounds
 
     def _call(self, batch: Sequence[Sound], folder: Path, processes: Processes) -> list[Sound]:
         """Write the files of one call, run it, read what it wrote, and remove them."""

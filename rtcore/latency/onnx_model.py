@@ -8,8 +8,7 @@ window ends with the hop, and the rest is what came before (zeros at first).
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,17 +108,21 @@ class OnnxSystem(System):
         Returns
         -------
         sound : ndarray
-            (channels of the model, samples).
+            (channels of the model, samples), in the model's own shape and type.
         states : dict of str to ndarray
             For the next call.
         """
         given = self.wiring.audio_input
-        feeds = {given.name: sound.astype(given.dtype).reshape(self._shape)}
-        with self._sentences():
-            y, *after = self._session.run(
-                self._outputs, {**feeds, **states, **self.wiring.constants}
-            )
-        return y.astype(np.float64), dict(zip(self._inputs, after, strict=True))
+        feeds: dict[str, Any] = {given.name: sound.astype(given.dtype).reshape(self._shape)}
+        feeds.update(states, **self.wiring.constants)
+        try:
+            y, *after = self._session.run(self._outputs, feeds)
+        except Exception as error:
+            raise SystemFaultError(
+                f"{self.name}: does not run with a window of {self.window_samples} samples "
+                f"({_reason(error)}); try another --hop and --window"
+            ) from error
+        return y, dict(zip(self._inputs, after, strict=True))
 
     def zero_states(self) -> dict[str, Any]:
         """Give the states of a fresh start; open axes have the size 1."""
@@ -127,17 +130,6 @@ class OnnxSystem(System):
             tensor.name: np.zeros([1 if n is None else n for n in tensor.shape], tensor.dtype)
             for tensor in self.wiring.states
         }
-
-    @contextlib.contextmanager
-    def _sentences(self) -> Iterator[None]:
-        """Turn what ONNX Runtime raises into a sentence."""
-        try:
-            yield
-        except Exception as error:
-            raise SystemFaultError(
-                f"{self.name}: does not run with a window of {self.window_samples} samples "
-                f"({_reason(error)}); try another --hop and --window"
-            ) from error
 
     def _window(self, options: Options) -> int:
         """Give the samples of each call: the model's, else what the user says."""
@@ -216,11 +208,15 @@ class _Stream:
     def process(self, x: Sound) -> Sound:
         """Give the next (channels, hop) of output for the next of input."""
         hop = self.block_samples
-        self._window = np.concatenate((self._window[:, hop:], x), axis=1)
-        parts = np.split(self._window, len(self._states))
-        made = [self._system.call(*pair) for pair in zip(parts, self._states, strict=True)]
-        self._states = [states for _, states in made]
-        return np.concatenate([y.reshape(-1, hop) for y, _ in made])
+        if self._window.shape[1] > hop:
+            x = self._window = np.concatenate((self._window[:, hop:], x), axis=1)
+        rows = len(x) // len(self._states)
+        y = np.empty((len(x), hop))
+        for copy, states in enumerate(self._states):
+            part = slice(copy * rows, (copy + 1) * rows)
+            made, self._states[copy] = self._system.call(x[part], states)
+            y[part] = made.reshape(rows, hop)
+        return y
 
 
 def _session(path: str) -> Any:
