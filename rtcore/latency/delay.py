@@ -17,14 +17,23 @@ response, but at least one sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rtcore.latency import probes
-from rtcore.latency.response import HALF, Place, Response, best_lag, fit, group_delay, locate
+from rtcore.latency.response import (
+    HALF,
+    Place,
+    Response,
+    best_lag,
+    fit,
+    group_delay,
+    locate,
+    without_offset,
+)
 from rtcore.latency.result import Delay
 from rtcore.latency.system import System
 
@@ -35,6 +44,7 @@ _CLOSE_S, _FAR_S = 0.25, 4.0  # silence around the probes, at first and when not
 _STEP = 0.83  # from channel to channel, so that no usual matrix cancels the probe
 _SILENT = 1e-12  # RMS
 _INPUTS = 2  # that are compared with each output
+_BETTER = 1.2  # times as certain
 _SHORTEST = 8 * HALF  # of sounds, so that the response cannot explain just anything
 _NO_TRACE = "not measurable: nothing of the probe is found in the output"
 
@@ -101,14 +111,13 @@ def _try(system: System, frames: int, pad: int, seed: int) -> Delay:
         return _unknown(reason)
     impulse = _by_impulses(made["impulses"], heard["impulses"])
     rate = float(system.sample_rate)
-    delays = [
-        _judge(found, impulse, rate)
-        for name in probes.LONG
-        for found in _each(name, made[name], heard[name], None)
-    ]
-    if impulse is not None:
-        delays.append(_judge(impulse, None, rate))
-    return max(delays, key=lambda delay: delay.confidence, default=_unknown(_NO_TRACE))
+    noise, speech = (
+        _best(_judge(found, impulse, rate) for found in _each(name, made[name], heard[name], None))
+        for name in ("noise", "speech")
+    )
+    # Noise has all frequencies, so speech must be clearly better.
+    best = speech if speech.confidence > _BETTER * noise.confidence else noise
+    return best if impulse is None else _best([best, _from_impulses(impulse)])
 
 
 def delay_between(
@@ -139,12 +148,15 @@ def delay_between(
     reason = _unusable([sent], "input") or _unusable([heard])
     if reason:
         return _unknown(reason)
-    delays = [
+    return _best(
         _judge(found, None, sample_rate)
         for row in sorted(sent, key=lambda row: -float(row @ row))[:_INPUTS]
         if _sounds(row)
         for found in _each("the input", row, heard, max_samples)
-    ]
+    )
+
+
+def _best(delays: Iterable[Delay]) -> Delay:
     return max(delays, key=lambda delay: delay.confidence, default=_unknown(_NO_TRACE))
 
 
@@ -172,10 +184,12 @@ def _sounds(row: Sound) -> bool:
 def _each(name: str, x: Sound, y: Sound, max_samples: int | None) -> Iterator[_Found]:
     """Find the response in each output channel that has one."""
     for row in y:
-        steady = row - np.mean(row)
+        probe, steady = without_offset(x, row)
         if not _sounds(steady):
             continue
-        response = fit(x, steady, best_lag(x, steady, max_samples))
+        response = fit(probe, steady, best_lag(probe, steady, max_samples))
+        if max_samples is not None:
+            response = response.within(max_samples)
         if response.certain:
             yield _Found(name, response, locate(response))
 
@@ -185,7 +199,7 @@ def _by_impulses(x: Sound, y: Sound) -> _Found | None:
     places = np.flatnonzero(x)
     sizes = np.abs(x[places])
     best: _Found | None = None
-    for row in y:
+    for row in y - np.median(y, axis=1, keepdims=True):
         if not _sounds(row):
             continue
         lag = best_lag(x, row, None)
@@ -214,8 +228,6 @@ def _average(pieces: Sound, lag: int) -> _Found | None:
 
 def _judge(found: _Found, impulse: _Found | None, sample_rate: float) -> Delay:
     """Turn a response into a delay, with the word of the other methods."""
-    if found is not impulse and found.probe == "impulses":
-        return _from_impulses(found)
     late = group_delay(found.response)
     coherence = found.response.coherence
     centre = found.place.centre
@@ -228,8 +240,8 @@ def _judge(found: _Found, impulse: _Found | None, sample_rate: float) -> Delay:
     chosen = "group_delay" if found.linear_phase else "correlation"
     agreed = _agreement(found.samples, [by[k] for k in by if k != chosen], found.place.width)
     return Delay(
-        samples=found.samples,
-        confidence=found.response.explained * agreed,
+        samples=float(found.samples),
+        confidence=float(found.response.explained * agreed),
         method=_why(found, chosen),
         by=dict(sorted(by.items())),
         frequency_hz=tuple(np.linspace(0.0, sample_rate / 2.0, late.size).tolist()),

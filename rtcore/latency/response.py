@@ -10,7 +10,7 @@ serves as well as noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,11 @@ class Response:
         """Whether its largest tap can be no accident: six errors, among up to a million lags."""
         return float(np.abs(self.taps).max()) > 6.0 * self.error and self.explained > 1e-3
 
+    def within(self, most: int) -> Response:
+        """Leave out what is later, or earlier, than a number of samples."""
+        late = np.abs(self.first + np.arange(self.taps.size))
+        return replace(self, taps=np.where(late <= most, self.taps, 0.0))
+
     @property
     def heard(self) -> Sound:
         """The taps without those that are no more than error."""
@@ -68,6 +73,16 @@ def correlate(x: Sound, y: Sound) -> tuple[Sound, int]:
     cross = irfft(rfft(y, size) * np.conj(rfft(x, size)), size)
     first = 1 - x.size
     return np.concatenate((cross[first:] if first else cross[:0], cross[: y.size])), first
+
+
+def without_offset(x: Sound, y: Sound) -> tuple[Sound, Sound]:
+    """Run both sounds through one filter that stops 0 Hz; what lies between them stays as it is."""
+    from scipy.signal import lfilter
+
+    b, a = [1.0, -1.0], [1.0, -0.999]
+    # Where the probe has not begun, the output's first sample is its offset.
+    offset = y[0] if x[0] == 0.0 else 0.0
+    return lfilter(b, a, x), lfilter(b, a, y, zi=[-offset])[0]
 
 
 def inverse_envelope(x: Sound) -> Sound:
@@ -110,22 +125,40 @@ def fit(x: Sound, y: Sound, lag: int) -> Response:
     probe = np.array(x)
     probe[: max(0, -lag)] = 0.0  # what would come out before the recording began or after its end
     probe[max(0, y.size - lag) :] = 0.0
-    if np.count_nonzero(probe) < min(np.count_nonzero(x), 4 * HALF):  # they hardly overlap
-        return Response(np.zeros(2 * HALF + 1), lag - HALF, np.inf, 0.0, np.zeros(0))
+    sent = _loud(probe)
+    if sent.size < min(_loud(x).size, 4 * HALF):  # they hardly overlap
+        return _nothing(lag)
     envelope = inverse_envelope(probe)
     white = lfilter(envelope, 1.0, probe)
     cross, start = correlate(white, lfilter(envelope, 1.0, y))
     first = lag - HALF
     taps = solve_toeplitz(_own(white), _part(cross, first - start, 2 * HALF + 1))
     model = _part(fftconvolve(probe, taps), -first, y.size)
+    start, end = int(sent[0]) + lag - HALF, int(sent[-1]) + lag + HALF + 1
+    # A system's own noise before and after the probe says nothing about the delay; but as many
+    # taps as there are samples would explain anything.
+    if end - start >= 4 * HALF:
+        y, model = y[max(0, start) : max(0, end)], model[max(0, start) : max(0, end)]
     rest = y - model
     energy, left = float(y @ y), float(rest @ rest)
-    sounding = max(np.count_nonzero(y), np.count_nonzero(probe))
+    if energy == 0.0:
+        return _nothing(lag)
+    sounding = max(int(np.count_nonzero(y)), sent.size)
     spare = max(1, sounding - taps.size)
     white_rest = lfilter(envelope, 1.0, rest)
     error = np.sqrt(float(white_rest @ white_rest) / spare / float(white @ white))
     explained = 1.0 - min(1.0, left / energy * sounding / spare)
     return Response(taps, first, float(error), explained, _coherence(model, y))
+
+
+def _loud(x: Sound) -> Sound:
+    """Say where a sound is; what a filter leaves of its end does not count."""
+    size = np.abs(x)
+    return np.flatnonzero(size > 2e-3 * float(size.max()))
+
+
+def _nothing(lag: int) -> Response:
+    return Response(np.zeros(2 * HALF + 1), lag - HALF, np.inf, 0.0, np.zeros(0))
 
 
 def _own(white: Sound) -> Sound:
