@@ -251,7 +251,7 @@ def test_borders_must_have_been_tried():
     """A look-ahead within a packet says nothing where no border was tried."""
     verdict = music(511, hop=512, positions=packets(at_border=False))
     assert ("unverified", None) == (verdict.verdict, verdict.holds)
-    assert "try more positions" in verdict.reason
+    assert "try more --positions" in verdict.reason
     few = music(499, hop=500, positions=[(512 * 500, 512 * 500)])
     assert "unverified" == few.verdict
 

@@ -40,14 +40,14 @@ TRUSTED = 0.5
 _TOLERANCE = 1
 _PERCENT = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
 
-NO_HOP = "no hop is known: give it with --hop"
+NO_HOP = "no hop is known: give it with --hop, or try more --positions"
 NO_DELAY = (
-    "the delay could not be measured: give the frame with --frame and what it waits for "
-    "with --future"
+    "the delay could not be measured: give it with --latency, or the frame with --frame and what "
+    "it waits for with --future"
 )
 NO_COMPUTE = (
-    "no computing time per block was measured: measure a system that can be fed block by block, "
-    "for long enough"
+    "no computing time per block was measured: give a system that can be fed block by block, and "
+    "long enough --seconds"
 )
 
 

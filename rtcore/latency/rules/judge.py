@@ -42,7 +42,7 @@ from rtcore.latency.rules.verdict import Criterion, Saying, Term, Verdict
 
 NO_BORDER = (
     "too few positions at the start of a packet were tried: let packets begin with the file, and "
-    "try more positions"
+    "try more --positions"
 )
 _SEVERAL = 8
 
@@ -318,7 +318,7 @@ def _remarks(case: _Case) -> list[str]:
         more = [c.holds for c in _judged(case.rule, upper).criteria]
         if any(now is not False and then is False for now, then in zip(held, more, strict=True)):
             what = f"a look-ahead of up to {seen.upper_samples} samples could have been missed"
-            found.append(f"{what} (try more positions)")
+            found.append(f"{what} (try more --positions)")
     if not seen.deterministic:
         what = f"two runs on one input differ by up to {seen.noise_floor:.2g}"
         found.append(f"{what}, so what shows less than that was not seen")
