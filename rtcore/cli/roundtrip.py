@@ -33,8 +33,8 @@ _LOOP, _SYSTEM, _NONE = "loop", "system", "none"
 @click.option(
     "--block",
     "block_frames",
-    type=click.IntRange(1, 8192),
-    help="Frames of a block; 64 by default, and over JACK what the server has.",
+    type=click.IntRange(0, 8192),
+    help="Frames of a block (0: the device's choice); 64 by default, over JACK the server's.",
 )
 @click.option(
     "--channel",
@@ -175,10 +175,11 @@ def _maker(options: dict[str, Any], how: str) -> Any:
         return JackBackend(connect=how == _SYSTEM)
 
     def portaudio() -> Backend:
+        block = options["block_frames"]
         return PortAudioBackend(
             input_device=options["source"],
             output_device=options["target"],
-            block_frames=options["block_frames"] or 64,
+            block_frames=64 if block is None else block,
         )
 
     if kind == "jack" or (kind == "auto" and not named):
@@ -201,7 +202,7 @@ def _check(backend: Any, setup: Setup, options: dict[str, Any]) -> None:
     if backend.name == "jack":
         with JackClient("rtcore-look") as client:
             period = client.block_frames
-        if block is not None and block != period:
+        if block not in (None, 0, period):
             raise ParameterError(
                 "--block",
                 f"the JACK server's period is {period} frames, got {block}; leave --block out, or "

@@ -214,7 +214,8 @@ def find_probe(wave: Sound, heard: Sound, sample_rate: float) -> Echo | None:
         return None
     peaks = _arrivals(lags, max(1, round(_APART_S * sample_rate)))
     at = min(peaks)
-    frames = at + _between(match[at : at + 2 * _REACH + 1])
+    shift, height = _between(match[at : at + 2 * _REACH + 1])
+    frames = at + shift
     nearest = round(frames)
     if abs(frames - nearest) < _WHOLE_FRAMES:
         frames = float(nearest)
@@ -223,7 +224,7 @@ def find_probe(wave: Sound, heard: Sound, sample_rate: float) -> Echo | None:
     return Echo(
         frames=frames,
         confidence=_standing_out(lags, at, max(1, round(_APART_S * sample_rate))),
-        gain_db=decibels(float(lags[at]) / energy),
+        gain_db=decibels(height / energy),
         peak_dbfs=decibels(float(np.abs(piece).max())),
         inverted=bool(match[at + _REACH] < 0),
         bit_exact=bool(np.array_equal(piece, wave)),
@@ -258,8 +259,8 @@ def _standing_out(lags: Sound, at: int, apart: int) -> float:
     return round(max(0.0, 1.0 - float(rivals.max() / lags[at]) ** 2), 4)
 
 
-def _between(around: Sound) -> float:
-    """Find the peak between samples, from the peak's sample in the middle and its neighbours.
+def _between(around: Sound) -> tuple[float, float]:
+    """Find place and height of the peak between samples, given its sample and those around it.
 
     The correlation is interpolated by a windowed sinc on a fine grid, and the highest three points
     of that by a parabola.
@@ -273,4 +274,4 @@ def _between(around: Sound) -> float:
     below, top, above = values[best - 1 : best + 2]
     bend = below - 2.0 * top + above
     shift = 0.5 * (below - above) / bend if bend < 0 else 0.0
-    return float(offsets[best] + shift / _GRID)
+    return float(offsets[best] + shift / _GRID), float(top - 0.25 * (below - above) * shift)

@@ -117,7 +117,7 @@ class RoundTrip:
         if self.setup.way == "loop":
             rule = "ports in a loop cost one period: what goes out in one comes in in the next"
             return Arithmetic(period, periods, rest, period, self.is_always(period), rule)
-        rule = "whole periods of buffers; the rest is converters, filters, cables and air"
+        rule = "whole periods of buffers; the rest is other buffers, converters, cables and air"
         return Arithmetic(period, periods, rest, None, None, rule)
 
     def notes(self) -> list[str]:

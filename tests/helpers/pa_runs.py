@@ -102,3 +102,31 @@ def refusals():
             assert engine.state == "failed"
             said.append(str(error))
     print(json.dumps(said))
+
+
+def round_trip(block_frames):
+    """Lead PortAudio's first output to its first input, and measure the way three times."""
+    from rtcore.engine.backends.jackclient import JackClient
+    from rtcore.latency.looprun import Setup
+    from rtcore.latency.roundtrip import measure
+
+    def loop(_engine):
+        with JackClient("patch") as client:
+            ends = [
+                next(p for p in client.ports(side) if not p.startswith("system"))
+                for side in ("output", "input")
+            ]
+            client.connect(*ends)
+
+    setup = Setup(48000.0, seconds=0.2, settle_s=0.1)
+    backends = lambda: PortAudioBackend(block_frames=block_frames)  # noqa: E731
+    runs = measure(backends, setup, restarts=3, connect=loop)
+    print(
+        json.dumps(
+            {
+                "frames": [run.echo.frames for run in runs],
+                "bit_exact": all(run.echo.bit_exact for run in runs),
+                "reported": runs[-1].reported.total_frames,
+            }
+        )
+    )

@@ -1,0 +1,570 @@
+# SPDX-License-Identifier: MIT
+"""The round trip of a device: synthetic recordings, and JACK's dummy driver."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jack_fixtures import JackServer
+from sounds import Late
+
+from rtcore import Chain, DeviceError
+from rtcore.engine import Engine, JackBackend, Safety
+from rtcore.latency.delay import delay_between
+from rtcore.latency.drift import clock_slope, slope
+from rtcore.latency.longrun import Drift, measure_drift
+from rtcore.latency.loopback import Probe, Tape, decibels, find_probe, order_for, probe_sound
+from rtcore.latency.looprun import Reported, Run, Setup
+from rtcore.latency.roundtrip import RoundTrip, measure, why_nothing
+
+RATE = 48000
+PATIENCE_S = 120
+WAVE = probe_sound(10, 0.1)
+FRAMES = 6000
+
+
+def late(frames, gain=1.0, size=FRAMES):
+    """The probe in silence, so much later, by any fraction of a frame."""
+    spectrum = np.fft.rfft(WAVE.astype(np.float64), size)
+    phase = np.exp(-2j * np.pi * np.arange(spectrum.size) * frames / size)
+    return gain * np.fft.irfft(spectrum * phase, size)
+
+
+def run_of(frames, *, blocks=(64, 64), reported=None, xruns=0, **echo):
+    """A run in which the probe came back so late, or not at all."""
+    found = None
+    if frames is not None:
+        heard = np.zeros(FRAMES, np.float32)
+        heard[int(frames) : int(frames) + WAVE.size] = WAVE
+        found = find_probe(WAVE, heard, RATE)
+    return Run(found, blocks, reported, xruns, (-20.0,))
+
+
+class TestProbe:
+    def test_is_as_loud_as_asked_and_faded(self):
+        """Its peak is the one that was asked for, and it neither begins nor ends with a click."""
+        assert WAVE.size == 1023
+        assert np.isclose(0.1, np.abs(WAVE).max())
+        assert np.abs(WAVE[[0, -1]]).max() < 0.002
+        assert np.all(WAVE != 0)
+
+    @pytest.mark.parametrize(
+        ("frames", "order"), [(0, 9), (511, 9), (1022, 9), (1023, 10), (19200, 14), (10**6, 14)]
+    )
+    def test_fits(self, frames, order):
+        """The longest probe that fits is taken, within bounds."""
+        assert order == order_for(frames)
+
+    @pytest.mark.parametrize("block", [1, 7, 64, 512])
+    def test_plays_from_the_frame_on_in_which_it_is_asked_for(self, block):
+        """Frame by frame the same under any chunking, in one channel, again after each period."""
+        probe = Probe(order=10, peak=0.1, channel=1, period_frames=1500)
+        chain = Chain([probe], sample_rate=RATE, channels=3)
+        chain.update(0, at_frame=100, go=1.0)
+        silence = np.zeros((3, 3200), np.float32)
+        y = np.hstack([chain.process(silence[:, k : k + block]) for k in range(0, 3200, block)])
+        expected = np.zeros((3, 3200), np.float32)
+        expected[1, 100 : 100 + WAVE.size] = WAVE
+        expected[1, 1600 : 1600 + WAVE.size] = WAVE
+        expected[1, 3100:] = WAVE[:100]
+        assert np.array_equal(expected, y)
+
+
+class TestFindProbe:
+    @given(frames=st.integers(0, FRAMES - WAVE.size))
+    def test_whole_frames_are_exact(self, frames):
+        """A copy is found at its frame and known to be bit for bit the same."""
+        echo = run_of(frames).echo
+        assert (float(frames), True) == (echo.frames, echo.bit_exact)
+        assert echo.confidence > 0.99
+        assert (0.0, False, 0, ()) == (echo.gain_db, echo.inverted, echo.clipped, echo.echoes)
+
+    @given(
+        frames=st.floats(40.0, FRAMES - 1100.0),
+        gain=st.floats(0.003, 5.0),
+        sign=st.sampled_from([-1, 1]),
+    )
+    def test_parts_of_a_frame(self, frames, gain, sign):
+        """A fractional delay is found to a hundredth of a frame, with its level and polarity."""
+        echo = find_probe(WAVE, late(frames, sign * gain), RATE)
+        assert abs(echo.frames - frames) < 0.01
+        assert abs(echo.gain_db - decibels(gain)) < 0.3
+        assert (sign < 0) == echo.inverted
+
+    @given(seed=st.integers(0, 1 << 20))
+    def test_far_below_noise(self, seed):
+        """A probe 10 dB weaker than the noise around it is found to half a frame."""
+        rng = np.random.default_rng(seed)
+        wave = probe_sound(13, 0.1)
+        heard = 0.3 * rng.standard_normal(20000)
+        heard[777 : 777 + wave.size] += wave
+        echo = find_probe(wave, heard, RATE)
+        assert abs(echo.frames - 777) < 0.5
+        assert 0.9 < echo.confidence < 0.999
+
+    @given(seed=st.integers(0, 1 << 20), level=st.floats(1e-6, 1.0))
+    def test_noise_alone_is_no_probe(self, seed, level):
+        """Nothing is found where nothing is."""
+        heard = level * np.random.default_rng(seed).standard_normal(FRAMES)
+        assert find_probe(WAVE, heard, RATE) is None
+
+    @pytest.mark.parametrize("heard", [np.zeros(FRAMES), np.zeros(WAVE.size), np.ones(FRAMES)])
+    def test_silence_and_a_constant(self, heard):
+        """Neither silence nor an offset is a probe."""
+        assert find_probe(WAVE, heard, RATE) is None
+
+    def test_feedback(self):
+        """The first of several arrivals counts, and the others are named."""
+        heard = late(100) + late(612, 0.8) + late(1124, 0.64)
+        echo = find_probe(WAVE, heard, RATE)
+        assert abs(echo.frames - 100.0) < 0.05
+        assert (612.0, 1124.0) == echo.echoes
+        assert echo.confidence < 0.5
+
+    def test_an_early_echo_that_is_weaker(self):
+        """Where the first arrival is the weaker one (by less than half) it is still the first."""
+        assert abs(find_probe(WAVE, late(100, 0.7) + late(700), RATE).frames - 100.0) < 0.05
+
+    def test_clipped(self):
+        """Clipping is counted, and the delay holds."""
+        echo = find_probe(WAVE, np.clip(late(99.0, 40.0), -1.0, 1.0), RATE)
+        assert 99.0 == echo.frames
+        assert echo.clipped > 500
+
+    def test_through_a_narrow_path(self):
+        """A path that lets 300 Hz to 4 kHz through, as a loudspeaker may, is measured as well."""
+        from scipy.signal import butter, sosfilt
+
+        band = butter(1, [300.0, 4000.0], "bandpass", fs=RATE, output="sos")
+        wave = probe_sound(13, 0.1)
+        heard = np.zeros(20000)
+        heard[500 : 500 + wave.size] = wave
+        echo = find_probe(wave, sosfilt(band, heard), RATE)
+        assert 500 <= echo.frames < 504
+
+    @pytest.mark.parametrize("frames", [0, 64, 333])
+    def test_agrees_with_the_other_method(self, frames):
+        """The lab's general measurement of delay gives the same."""
+        sent = np.pad(WAVE.astype(np.float64), (0, 9000 - WAVE.size))
+        heard = late(frames, size=9000)
+        assert frames == delay_between(sent, heard, sample_rate=RATE).samples
+        assert frames == find_probe(WAVE, heard, RATE).frames
+
+
+class TestTape:
+    def test_frames_have_numbers(self):
+        """What was written is given back by its frame numbers, also after some was forgotten."""
+        tape, whole = Tape(), np.arange(1000.0)[np.newaxis]
+        for k in range(0, 1000, 64):
+            tape.write(whole[:, k : k + 64])
+        assert np.array_equal(whole[:, 10:200], tape.cut(10, 200))
+        tape.forget(150)
+        assert np.array_equal(whole[:, 150:200], tape.cut(10, 200))
+        assert np.array_equal(whole[:, 500:], tape.cut(500, 5000))
+        tape.stop_keeping()
+        tape.write(whole)
+        assert (2000, 0) == (tape.frames, tape.cut(0, 2000).size)
+
+
+class TestSlope:
+    @given(
+        ppm=st.floats(-200, 200),
+        noise=st.floats(0, 1e-6),
+        jumps=st.lists(st.floats(2e-4, 1e-2), max_size=3),
+        seed=st.integers(0, 1 << 20),
+    )
+    def test_known_drift(self, ppm, noise, jumps, seed):
+        """A known drift is found within a few times its own uncertainty, across jumps."""
+        rng = np.random.default_rng(seed)
+        at = np.arange(60.0)
+        values = 1e-6 * ppm * at + noise * rng.standard_normal(60)
+        for k, jump in enumerate(jumps):
+            values[15 * (k + 1) :] += jump
+        found = slope(at, values, jump_s=1e-4, resolution_s=1e-8)
+        assert len(jumps) == found.jumps
+        assert abs(found.ppm - ppm) <= 3.0 * found.uncertainty_ppm + 1e-3
+
+    def test_its_uncertainty_is_honest(self):
+        """The true value lies within the stated range about as often as is claimed."""
+        rng = np.random.default_rng(1)
+        at = np.arange(40.0)
+        inside = 0
+        for _ in range(300):
+            values = 3e-6 * at + 1e-5 * rng.standard_normal(40)
+            found = slope(at, values, jump_s=1.0, resolution_s=1e-9)
+            inside += abs(found.ppm - 3.0) <= found.uncertainty_ppm
+        assert 0.9 < inside / 300
+
+    @pytest.mark.parametrize("count", [0, 1, 3])
+    def test_too_few_points(self, count):
+        """Of too few points nothing is said."""
+        at = np.arange(float(count))
+        assert slope(at, at, jump_s=1.0, resolution_s=1e-9) is None
+        assert clock_slope(at, at, sample_rate=RATE, block_frames=64) is None
+
+    @given(ppm=st.floats(-300, 300), seed=st.integers(0, 1 << 20))
+    def test_a_clock_whose_blocks_come_late(self, ppm, seed):
+        """A device's clock is found although the system delays blocks by up to milliseconds."""
+        rng = np.random.default_rng(seed)
+        frames = np.arange(0, 30 * RATE, 64 * 7)
+        true_ns = frames / (RATE * (1.0 + 1e-6 * ppm)) * 1e9
+        seen_ns = (true_ns + rng.exponential(2e5, frames.size)).astype(np.int64)
+        found = clock_slope(frames, seen_ns, sample_rate=RATE, block_frames=64)
+        assert abs(found.ppm - ppm) <= 3.0 * found.uncertainty_ppm + 0.1
+        assert found.uncertainty_ppm < 5.0
+
+    def test_a_schedule_that_begins_anew(self):
+        """Where the device loses a moment, the clock on both sides of it counts."""
+        frames = np.arange(0, 20 * RATE, 64 * 10)
+        seen_ns = (frames / RATE * 1e9).astype(np.int64)
+        seen_ns[frames.size // 3 :] += 5_000_000
+        found = clock_slope(frames, seen_ns, sample_rate=RATE, block_frames=64)
+        assert 1 == found.jumps
+        assert abs(found.ppm) < 0.1
+
+
+class TestVerdict:
+    def trip(self, *frames, way="device", **options):
+        return RoundTrip(
+            "jack", Setup(float(RATE), way=way), tuple(run_of(f, **options) for f in frames)
+        )
+
+    def test_constant(self):
+        """Equal runs are constant, and their sum in periods is told."""
+        trip = self.trip(128, 128, way="loop")
+        assert (True, 0.0, 128.0) == (trip.constant, trip.spread_frames, trip.median_frames)
+        sums = trip.arithmetic
+        assert (64, 2.0, 0.0, 64, False) == (
+            sums.period_frames,
+            sums.periods,
+            sums.rest_frames,
+            sums.expected_frames,
+            sums.equal,
+        )
+        assert trip.is_always(128)
+        assert not trip.is_always(129)
+
+    @pytest.mark.parametrize("frames", [(64, 64, 128), (64, None, 64)])
+    def test_not_constant(self, frames):
+        """One restart that differs, or in which nothing came back, is enough."""
+        trip = self.trip(*frames)
+        assert not trip.constant
+        assert not trip.is_always(64)
+
+    def test_blocks_of_changing_size(self):
+        """Without a period there is no arithmetic."""
+        assert self.trip(64, blocks=(32, 64)).arithmetic.period_frames is None
+
+    def test_json(self):
+        """Every figure is in the JSON, and the difference to what was reported."""
+        trip = self.trip(200, 200, reported=Reported(64, 128, "JACK port latencies"))
+        told = json.loads(json.dumps(trip.as_dict()))
+        assert [200.0, 200.0] == [run["frames"] for run in told["restarts"]]
+        assert (192, 8.0) == tuple(
+            told["reported"][key] for key in ("total_frames", "difference_frames")
+        )
+        assert told["constant"]
+        assert 8.0 == told["arithmetic"]["rest_frames"]
+        assert told["drift"] is None
+
+    def test_notes(self):
+        """What makes figures doubtful is said with a remedy."""
+        heard = np.clip(late(100, 20.0) + late(612, 16.0), -1.0, 1.0)
+        bad = Run(find_probe(WAVE, heard, RATE), (64, 64), None, 0, (0.0,))
+        notes = RoundTrip("jack", Setup(float(RATE)), (bad, run_of(None))).notes()
+        for words in ("in 1 of 2 restarts", "clipped", "direct monitoring", "hardly stands out"):
+            assert any(words in note for note in notes)
+        assert [] == self.trip(64).notes()
+
+    @pytest.mark.parametrize(
+        ("peaks", "elsewhere", "says"),
+        [
+            ((-200.0, -200.0), None, "nothing came back on input 1, not even noise"),
+            ((-200.0, -20.0), 1, "came back on input 2 and not on input 1; give --input-channel 2"),
+            ((0.0, -60.0), None, "input 1 is overloaded"),
+            ((-50.0, -60.0), None, r"hears something \(peak -50 dBFS\), but not the probe within"),
+        ],
+    )
+    def test_nothing_came_back(self, peaks, elsewhere, says):
+        """The reason is guessed from what was heard, with a remedy each."""
+        sentence = why_nothing(Run(None, (64, 64), None, 0, peaks, elsewhere), Setup(float(RATE)))
+        with pytest.raises(DeviceError, match=says):
+            raise DeviceError(sentence)
+
+    def test_never_loud(self):
+        """A level above the safe one is refused."""
+        with pytest.raises(DeviceError, match="at most -12 dBFS"):
+            Setup(float(RATE), level_dbfs=-11.0)
+
+
+def loop(engine):
+    """Connect our output to our input."""
+    engine.backend.client.connect(engine.backend.outputs[0], engine.backend.inputs[0])
+
+
+def ports(**names):
+    return JackBackend(connect=False, **names)
+
+
+QUICK = Setup(float(RATE), seconds=0.1, settle_s=0.02, way="loop")
+
+
+@contextlib.contextmanager
+def serving(name, **options):
+    """Run a JACK server of a certain period and mode."""
+    server = JackServer(name, **options)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def between(frames):
+    """Let another program, which is late by so many frames, wait for sound."""
+    chain = Chain([Late(frames=frames)], channels=1)
+    backend = ports(client_name="between")
+    with Engine(chain, backend, safety=Safety(enabled=False)):
+        yield
+
+
+@pytest.mark.live
+class TestJackLoop:
+    @pytest.mark.parametrize("sync", [True, False])
+    @pytest.mark.parametrize("period", [32, 64, 128, 256])
+    def test_equals_the_period_arithmetic(self, jack_name, period, sync):
+        """The loop costs exactly one period, bit for bit, at each of 20 (or 5) restarts."""
+        restarts = 20 if period == 64 else 5
+        with serving(jack_name, period_frames=period, sync=sync):
+            trip = RoundTrip("jack", QUICK, measure(ports, QUICK, restarts=restarts, connect=loop))
+        assert restarts * (float(period),) == trip.frames
+        assert all(run.echo.bit_exact for run in trip.runs)
+        assert trip.constant
+        assert trip.arithmetic.equal
+        assert 0 == trip.reported.total_frames
+
+    def test_over_restarts_of_the_server(self, jack_name):
+        """Each new server gives the same."""
+        frames = []
+        for _ in range(3):
+            with serving(jack_name):
+                frames += RoundTrip("jack", QUICK, measure(ports, QUICK, connect=loop)).frames
+        assert [64.0, 64.0, 64.0] == frames
+
+    @pytest.mark.parametrize("frames", [1, 100])
+    def test_through_another_program(self, jack_server, frames):
+        """What another client adds is measured to the frame, on top of one period."""
+
+        def connect(engine):
+            engine.backend.client.connect(engine.backend.outputs[0], "between:in_1")
+            engine.backend.client.connect("between:out_1", engine.backend.inputs[0])
+
+        with between(frames):
+            runs = measure(ports, QUICK, restarts=3, connect=connect)
+        assert 3 * (64.0 + frames,) == RoundTrip("jack", QUICK, runs).frames
+
+    def test_other_channels(self, jack_server):
+        """The second output led to the third input."""
+
+        def connect(engine):
+            engine.backend.client.connect(engine.backend.outputs[1], engine.backend.inputs[2])
+
+        setup = Setup(float(RATE), 1, 2, seconds=0.1, settle_s=0.02, way="loop")
+        assert [64.0] == [run.echo.frames for run in measure(ports, setup, connect=connect)]
+
+    def test_the_wrong_socket(self, jack_server):
+        """A probe that came back on another input is found there."""
+
+        def connect(engine):
+            engine.backend.client.connect(engine.backend.outputs[0], engine.backend.inputs[1])
+
+        setup = Setup(float(RATE), seconds=0.1, settle_s=0.02)
+        with pytest.raises(DeviceError, match="came back on input 2 and not on input 1"):
+            measure(ports, setup, connect=connect)
+
+    def test_the_system_ports_report_their_latency(self, jack_server):
+        """The sound card's ports say one period each way; the dummy's are not led to each other."""
+        seen = []
+        setup = Setup(float(RATE), seconds=0.1, settle_s=0.1)
+        with pytest.raises(DeviceError, match="not even noise; lead output 1"):
+            measure(JackBackend, setup, done=seen.append)
+        assert (64, 64) == (
+            seen[0].reported.capture_frames,
+            seen[0].reported.playback_frames,
+        )
+
+    def test_drift(self, jack_server):
+        """A loop of ports does not drift, and its clock is compared with the system's."""
+        drift = measure_drift(ports(), QUICK, 5.0, connect=loop)
+        assert isinstance(drift, Drift)
+        assert 0 == drift.missed
+        assert {64.0} == {frames for _, frames in drift.delays}
+        assert 0.0 == drift.delay.ppm
+        assert 0.0 < drift.delay.uncertainty_ppm < 0.1
+        assert drift.clock is None or drift.clock.uncertainty_ppm > 0.0  # None: a gap a moment
+
+    def test_a_server_that_dies(self, jack_server):
+        """The measurement ends with a sentence instead of waiting for ever."""
+
+        def connect(engine):
+            loop(engine)
+            jack_server.kill()
+
+        with pytest.raises(DeviceError, match=r"lost during the measurement|went away"):
+            measure(ports, QUICK, connect=connect)
+
+    def test_a_server_that_hangs(self, jack_server, monkeypatch):
+        """A device that gives no more blocks is given up."""
+        monkeypatch.setattr("rtcore.latency.looprun._PATIENCE_S", 0.5)
+
+        def connect(engine):
+            loop(engine)
+            jack_server.pause()
+
+        with pytest.raises(DeviceError, match="the device stands still"):
+            measure(ports, QUICK, connect=connect)
+
+
+def rtcore(*args):
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "rtcore", *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def assert_refused(done, code, *words):
+    """One sentence with these words and this exit code, no traceback."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.live
+class TestCommandOnJack:
+    """``rtcore roundtrip`` as a user starts it."""
+
+    QUICK = ("roundtrip", "--connect", "loop", "--seconds", 0.1)
+
+    def test_table(self, jack_server):
+        """The table, what is constant, what was reported, and the arithmetic."""
+        done = rtcore(*self.QUICK, "--restarts", 3, "--drift", 2)
+        assert done.returncode == 0, done.stderr
+        for words in (
+            "constant: 64 frames (1.333 ms) in 3 of 3 restarts",
+            "reported: 0 in + 0 out = 0 frames (JACK port latencies); measured is +64 frames",
+            "period arithmetic: 1 x 64 + 0 frames: equal to the expected 64",
+            "device clock",
+        ):
+            assert words in done.stdout
+
+    def test_json(self, jack_server):
+        """All restarts, what was reported, the sum, the drift and the machine."""
+        done = rtcore(*self.QUICK, "--restarts", 2, "--drift", 2, "--json", "--expect", 64)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert [64.0, 64.0] == [run["frames"] for run in told["restarts"]]
+        assert told["constant"] is True
+        assert told["arithmetic"]["equal"] is True
+        assert 64 == told["reported"]["difference_frames"]
+        assert 0.0 == told["drift"]["delay"]["ppm"]
+        assert told["machine"]["cores"] == os.cpu_count()
+
+    def test_another_round_trip_than_expected(self, jack_server):
+        """That is a failed check."""
+        done = rtcore(*self.QUICK, "--restarts", 1, "--expect", 65)
+        assert_refused(done, 1, "is 64 frames and not always the expected 65")
+        assert "constant: 64 frames" in done.stdout
+
+    def test_nothing_came_back(self, jack_server):
+        """The dummy's loudspeaker is not led to its microphone."""
+        done = rtcore("roundtrip", "--restarts", 1, "--seconds", 0.1)
+        assert_refused(done, 3, "nothing came back on input 1", "keep headphones off")
+
+    def test_named_ports(self, jack_server):
+        """The ports of another program are found by name, and missed by name."""
+        with between(100):
+            done = rtcore(
+                *("roundtrip", "--connect", "between:in_1,between:out_1", "--seconds", 0.1),
+                *("--restarts", 2, "--expect", 164),
+            )
+        assert done.returncode == 0, done.stderr
+        done = rtcore("roundtrip", "--connect", "between:in_1,between:out_1", "--restarts", 1)
+        assert_refused(done, 3, "there is no port 'between:in_1'")
+
+    def test_another_block(self, jack_server):
+        """The server decides about its period."""
+        done = rtcore(*self.QUICK, "--block", 32)
+        assert_refused(done, 2, "the JACK server's period is 64 frames, got 32", "-p 32")
+
+    def test_ctrl_c(self, jack_server):
+        """An interrupted measurement gives the device back and leaves with 130."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "rtcore", "roundtrip", "--connect", "loop", "--restarts", "999"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(4)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=PATIENCE_S)
+        assert (130, "") == (child.returncode, out)
+        assert "Traceback" not in err
+        assert rtcore(*self.QUICK, "--restarts", 1, "--expect", 64).returncode == 0
+
+
+class TestCommandRefuses:
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--connect", "nowhere"), "none of loop, system, none and SEND,RETURN"),
+            (("--connect", "loop", "--no-connect"), "exclude one another"),
+            (("--backend", "jack", "-o", "1"), "over JACK choose ports with --connect"),
+            (("--backend", "portaudio", "--connect", "loop"), "only JACK has ports to connect"),
+            (("--level", "0"), "--level"),
+        ],
+    )
+    def test_wrong_usage(self, options, words):
+        """One sentence, before anything is opened."""
+        assert_refused(rtcore("roundtrip", *options), 2, words)
+
+    def test_no_server(self, jack_name):
+        """A loop needs a server, and the sentence says how to start one."""
+        done = rtcore("roundtrip", "--connect", "loop")
+        assert_refused(done, 3, "the JACK server is not running; start it")
+
+
+@pytest.mark.live
+class TestPortAudio:
+    @pytest.mark.parametrize(("block", "expected"), [(0, 64), (64, 128), (128, 192)])
+    def test_over_jack(self, jack_server, python, block, expected):
+        """A loop of PortAudio's own ports costs JACK's period, and one block where it is fixed."""
+        process = python(f"import pa_runs; pa_runs.round_trip({block})")
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert (0, "") == (process.returncode, err)
+        report = json.loads(out)
+        assert 3 * [expected] == report["frames"]
+        assert report["bit_exact"]
+        assert expected - 64 == report["reported"]
+
+    def test_command(self, jack_server):
+        """Over PortAudio the command says that nothing came back, and which channels there are."""
+        quick = ("roundtrip", "--backend", "portaudio", "--restarts", 1, "--seconds", 0.1)
+        assert_refused(rtcore(*quick), 3, "nothing came back on input 1")
+        done = rtcore(*quick, "--input-channel", 3)
+        assert_refused(done, 2, "input channel 3: device 'system", "has 2; give a smaller")
