@@ -60,15 +60,19 @@ def warn(sentence: str) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress(
+    what: str, total: float | None, unit: str = "frames"
+) -> Iterator[Callable[[float], None]]:
     """Show how far long work has come: a bar on a terminal, a line a minute elsewhere.
 
     Parameters
     ----------
     what : str
         What is being done.
-    total : int or None
+    total : float or None
         Steps in all, where that is known.
+    unit : str
+        What a step is.
 
     Yields
     ------
@@ -76,7 +80,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         To be called with the number of steps done since the last call.
     """
     if not sys.stderr.isatty():
-        yield _lines(what, total)
+        yield _lines(what, total, unit)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -88,17 +92,17 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda steps: bar.update(task, advance=steps)
 
 
-def _lines(what: str, total: int | None) -> Callable[[int], None]:
+def _lines(what: str, total: float | None, unit: str) -> Callable[[float], None]:
     """Report in lines, at most one a minute."""
-    done = 0
+    done = 0.0
     last = time.monotonic()
 
-    def advance(steps: int) -> None:
+    def advance(steps: float) -> None:
         nonlocal done, last
         done += steps
         if time.monotonic() - last >= _MINUTE_S:
             last = time.monotonic()
-            share = f"{100.0 * done / total:.0f} %" if total else f"{done} frames"
+            share = f"{100.0 * done / total:.0f} %" if total else f"{done:g} {unit}"
             click.echo(f"{what}: {share}", err=True)
 
     return advance

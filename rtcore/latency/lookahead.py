@@ -31,6 +31,8 @@ _COARSE = 4
 _LATE = 0.94
 _MARGIN = 0.12
 _NEAR_START = 0.02
+_PACKET, _BORDERS = 512, 10  # the music PLC challenge looks at the borders of packets
+_PLAINEST = "noise"  # what makes a whole file change shows best where the output is never silent
 
 
 def measure_lookahead(
@@ -186,13 +188,15 @@ def _last(prober: Prober) -> int:
 def _whole_file(prober: Prober) -> Position | None:
     """Give the experiment in which a late change of the input shows at the start, if one does."""
     late = round(_LATE * prober.frames)
-    for p in prober.positions:
-        begin = prober.reference(p.signal).sounds_from
-        begin = 0 if begin > late else begin
-        near = begin + _NEAR_START * prober.frames
-        if p.at == late and p.first is not None and p.first <= near:
-            return p
-    return None
+    found = [p for p in prober.positions if p.at == late]
+    return next((p for p in found if _at_start(prober, p)), None)
+
+
+def _at_start(prober: Prober, position: Position) -> bool:
+    """Say whether a change shows as soon as there is any sound in the output."""
+    begin = prober.reference(position.signal).sounds_from
+    begin = 0 if begin > position.at else begin
+    return position.first is not None and position.first <= begin + _NEAR_START * prober.frames
 
 
 def _long_enough(prober: Prober, patience_s: float) -> tuple[Prober, Position | None]:
@@ -216,7 +220,7 @@ def _long_enough(prober: Prober, patience_s: float) -> tuple[Prober, Position | 
         if frames <= prober.frames or time.monotonic() - since > patience_s:
             break
         since = time.monotonic()
-        prober = Prober(prober.system, frames, prober.seed, prober.progress, prober.runs)
+        prober = prober.longer(frames)
         if whole is not None:  # one pair of sounds tells whether it is still so
             prober.first(whole.signal, [round(_LATE * frames)])
         if whole is None or _whole_file(prober) is None:
@@ -237,15 +241,19 @@ def _refuse_deafness(prober: Prober) -> None:
 
 
 def _depends_on_all(prober: Prober, shown: Position) -> Lookahead:
-    before = prober.reference(shown.signal).output
-    after = prober.output(shown.signal, shown.at)
-    positions = tuple(prober.positions)
-    ats = [p.at for p in positions]
+    late = round(_LATE * prober.frames)
+    prober.first(_PLAINEST, [late])
+    found = [p for p in prober.positions if p.at == late and _at_start(prober, p)]
+    plain = next((p for p in found if p.signal == _PLAINEST), shown)
+    before = prober.reference(plain.signal).output
+    after = prober.output(plain.signal, plain.at)
+    positions = (*prober.earlier, *prober.positions)
+    ats = [p.at for p in prober.positions]
     return Lookahead(
         samples=max(p.lookahead for p in positions if p.lookahead is not None),
         upper_samples=None,
         whole_file=True,
-        cause=explain_whole_file(before, after, shown.at),
+        cause=explain_whole_file(before, after, plain.at),
         noise_floor=prober.floor,
         positions=positions,
         scanned=(min(ats), max(ats)),
@@ -271,7 +279,8 @@ def _search(prober: Prober, width: int, budget: Budget, seed: int) -> tuple[int,
         more = spread(round(_MARGIN * prober.frames), _last(prober), _COARSE, seed + len(searched))
         for name in PAIRS:
             if name not in searched:
-                prober.first(name, [at, *more], budget)
+                # On silence a single sample may stay one, where other sounds show a frame's edge.
+                prober.first(name, [at, at + 1, at + 2, *more], budget)
     return searched[signal]
 
 
@@ -291,6 +300,8 @@ def _search_with(prober: Prober, signal: str, width: int, budget: Budget) -> tup
     here, after = prober.first(signal, [edge, edge + 1], budget)
     hop = max(prober.system.declared.hop_samples or 0, after - here, 32)
     first = round(_MARGIN * prober.frames)
+    borders = range(-(-first // _PACKET) * _PACKET, last, _PACKET)
+    prober.first(signal, list(borders[:_BORDERS]), budget)
     for wide in (2 * hop + 1, width):
         low = min(max(first, edge - wide // 2), max(first, last - wide))
         high = min(low + wide, last)

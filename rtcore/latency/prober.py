@@ -89,6 +89,12 @@ class Prober:
         Of the sounds.
     progress : function, optional
         Called with the number of runs just made.
+    runs : int
+        How often the system ran.
+    earlier : tuple of Position
+        Experiments with shorter sounds.
+    positions : list of Position
+        All other experiments.
     """
 
     system: System
@@ -96,9 +102,15 @@ class Prober:
     seed: int = 0
     progress: Callable[[int], None] | None = None
     runs: int = 0
+    earlier: tuple[Position, ...] = ()
     positions: list[Position] = field(default_factory=list)
     _references: dict[str, Reference] = field(default_factory=dict)
     _known: dict[tuple[str, int], int | None] = field(default_factory=dict)
+
+    def longer(self, frames: int) -> Prober:
+        """Give a prober with longer sounds, which goes on counting."""
+        tried = (*self.earlier, *self.positions)
+        return Prober(self.system, frames, self.seed, self.progress, self.runs, tried)
 
     def reference(self, signal: str) -> Reference:
         """Run the base of a pair, often enough to know how far runs differ.

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""``rtcore latency``: measure a system, and judge it by the rules of challenges."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtcore.cli.chain_options import ChainChoice, chain_options
+from rtcore.cli.latency_systems import DURATION, make_system, system_options
+from rtcore.cli.output import json_option, print_json, progress
+
+if TYPE_CHECKING:
+    from rtcore.latency.result import Compute, Declared, Measurement
+    from rtcore.latency.rules import Rule, Verdict
+    from rtcore.latency.system import System
+
+_PATH = click.Path(path_type=Path)
+#: The rate at which most of the challenges work.
+_RATE = 44100
+_SECONDS = 60.0
+
+
+@click.command()
+@chain_options
+@system_options
+@click.option("--rule", "rules", multiple=True, metavar="NAME|FILE|all", help="Judge by this rule.")
+@click.option(
+    "--rate",
+    type=click.IntRange(1000, 384000),
+    help="Sample rate in Hz; the chain's, the rule's, or 44100 by default.",
+)
+@click.option("--channels", type=click.IntRange(1, 64), help="That go in; 1 by default.")
+@click.option("--frame", type=DURATION, help="Declared: what it looks at together, 512 or 32ms.")
+@click.option("--hop", type=DURATION, help="Declared: what it gives at a time.")
+@click.option("--future", type=DURATION, help="Declared: what it waits for after its frame.")
+@click.option("--latency", type=DURATION, help="Declared: by how much its output is late.")
+@click.option(
+    "--positions",
+    type=click.IntRange(1, 10_000_000),
+    default=20_000,
+    show_default=True,
+    help="Samples in a row at which the inputs part; rarer look-ahead can be missed.",
+)
+@click.option(
+    "--budget",
+    "budget_s",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds for the dense search; what it leaves open is told.",
+)
+@click.option("--duration", type=DURATION, help="Length of the sounds, such as 2s.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1, max=86400),
+    default=_SECONDS,
+    show_default=True,
+    help="Of each timing run, idle and beside a busy thread.",
+)
+@click.option("--compute/--no-compute", default=True, help="Measure computing time.")
+@click.option("--block", type=click.IntRange(1, 65536), help="Samples of a block.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the sounds.")
+@click.option("--report", type=_PATH, metavar="OUT.html", help="Write a report for a browser.")
+@json_option
+def latency(choice: ChainChoice, **options: Any) -> None:
+    r"""Measure how far a system looks ahead, how late it is and what it costs.
+
+    The system is a chain (a hearing aid where nothing is said), a command, a Python function, an
+    ONNX model, or files that it made elsewhere. Exit code 1 when a rule named with --rule is
+    broken; without --rule all rules are shown and none is enforced.
+
+    \b
+    rtcore latency -c chain.toml --rule all
+    rtcore latency --command 'python my_system.py {in} {out}' --rule clarity --report out.html
+    rtcore latency --callable my_module:enhance --rate 16000 --json
+    rtcore latency --onnx model.onnx --rate 16000 --rule plc-2022
+    rtcore latency --make-pairs pairs/ --rate 44100     then run your system on pairs/in
+    rtcore latency --judge pairs/ --rule cadenza-causal
+    """
+    from rtcore.latency.rules import find_rules, judge_all, load_rules
+
+    rules = find_rules(options["rules"]) if options["rules"] else load_rules()
+    if options["make_pairs"] is not None:
+        _make_pairs(options, rules)
+        return
+    if options["judge_pairs"] is not None:
+        measurement = _of_pairs(options)
+    else:
+        measurement = _measured(choice, options, rules)
+    verdicts = judge_all(rules, measurement)
+    _show(measurement, verdicts, options)
+    broken = bool(options["rules"]) and any(v.holds is False for v in verdicts)
+    click.get_current_context().exit(1 if broken else 0)
+
+
+def _rate(options: dict[str, Any], rules: Sequence[Rule]) -> int:
+    """Give the rate that was asked for, or one that suits all rules that were named."""
+    if options["rate"]:
+        return int(options["rate"])
+    named = [set(rule.sample_rates) for rule in rules if options["rules"] and rule.sample_rates]
+    common = set.intersection(*named) if named else set()
+    if _RATE in common or not common:
+        return _RATE
+    return next(rate for rule in rules for rate in rule.sample_rates if rate in common)
+
+
+def _declared(options: dict[str, Any], rate: int) -> Declared:
+    from rtcore.latency.result import Declared
+
+    words = ("frame", "hop", "future", "latency")
+    samples = {word: options[word].samples(rate) if options[word] else None for word in words}
+    return Declared(**{f"{word}_samples": samples[word] for word in words})
+
+
+def _measured(choice: ChainChoice, options: dict[str, Any], rules: Sequence[Rule]) -> Measurement:
+    """Make the system and measure all that was asked for."""
+    from rtcore.latency.delay import measure_delay
+    from rtcore.latency.lookahead import measure_lookahead
+    from rtcore.latency.result import Measurement
+
+    rate = _rate(options, rules)
+    system = make_system(choice, options, rate, lambda r: _declared(options, r))
+    duration = options["duration"]
+    with progress(f"{system.name}: look-ahead", None, "runs") as advance:
+        ahead = measure_lookahead(
+            system,
+            positions=options["positions"],
+            budget_s=options["budget_s"],
+            duration_s=duration.seconds(system.sample_rate) if duration else None,
+            seed=options["seed"],
+            progress=advance,
+        )
+    return Measurement(
+        name=system.name,
+        kind=system.kind,
+        sample_rate=system.sample_rate,
+        channels=system.channels,
+        declared=system.declared,
+        lookahead=ahead,
+        delay=measure_delay(system, seed=options["seed"]),
+        compute=_computed(system, options) if options["compute"] else None,
+    )
+
+
+def _computed(system: System, options: dict[str, Any]) -> Compute:
+    from rtcore.latency.compute import measure_compute
+
+    seconds = options["seconds"]
+    with progress(f"{system.name}: computing time", 2 * seconds) as advance:
+        return measure_compute(
+            system,
+            block_samples=options["block"],
+            seconds=seconds,
+            progress=advance,
+        )
+
+
+def _make_pairs(options: dict[str, Any], rules: Sequence[Rule]) -> None:
+    """Write sounds for a system that runs elsewhere, or a further round of them."""
+    from rtcore.latency.pairs import make_pairs, refine_pairs
+
+    folder: Path = options["make_pairs"]
+    if (folder / "pairs.json").exists():
+        new = refine_pairs(folder)
+        click.echo(f"{len(new)} more sounds in {folder / 'in'}; run the system on these too")
+    else:
+        rate, hop = _rate(options, rules), options["hop"]
+        duration = options["duration"]
+        more = {"seconds": duration.seconds(rate)} if duration else {}
+        make_pairs(
+            folder,
+            sample_rate=rate,
+            channels=options["channels"] or 1,
+            hop=hop.samples(rate) if hop else None,
+            subtype=options["subtype"],
+            seed=options["seed"],
+            **more,
+        )
+        count = len(list((folder / "in").iterdir()))
+        click.echo(f"{count} sounds in {folder / 'in'}; run the system on each of them and write")
+        click.echo(f"the same names to {folder / 'out'} (see {folder / 'README.txt'})")
+    click.echo(f"then: rtcore latency --judge {shlex.quote(str(folder))}")
+
+
+def _of_pairs(options: dict[str, Any]) -> Measurement:
+    from rtcore.latency.pairs import judge_pairs
+    from rtcore.latency.result import Measurement
+
+    folder: Path = options["judge_pairs"]
+    found = judge_pairs(folder)
+    return Measurement(
+        name=str(folder),
+        kind="pairs",
+        sample_rate=found.sample_rate,
+        channels=found.channels,
+        declared=_declared(options, found.sample_rate),
+        lookahead=found.lookahead,
+        delay=found.delay,
+    )
+
+
+def _show(measurement: Measurement, verdicts: Sequence[Verdict], options: dict[str, Any]) -> None:
+    """Write the report, then the table or the JSON."""
+    from rtcore.cli.latency_output import as_dict, print_measurement
+    from rtcore.machine import machine
+
+    if options["report"] is not None:
+        from rtcore.latency.report import write_report
+
+        command = shlex.join(["rtcore", *sys.argv[1:]])
+        write_report(options["report"], measurement, verdicts, command=command, machine=machine())
+        click.echo(f"wrote {options['report']}", err=options["as_json"])
+    if options["as_json"]:
+        print_json({**as_dict(measurement, verdicts), "machine": machine()})
+    else:
+        print_measurement(measurement, verdicts, terms=bool(options["rules"]))

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""What ``rtcore latency`` prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from rtcore.cli.output import print_table
+from rtcore.latency.difference import NOISE_MARGIN
+from rtcore.latency.result import Compute, Delay, Lookahead, Measurement, Timing
+from rtcore.latency.rules import (
+    COLUMNS,
+    TERM_COLUMNS,
+    Verdict,
+    table_rows,
+    term_rows,
+)
+from rtcore.latency.rules.verdict import amount
+
+_PERCENTILES = ("p50", "p95", "p99", "p99.9", "max")
+
+
+def as_dict(measurement: Measurement, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Give everything that was found, as JSON knows it.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        What was measured.
+    verdicts : sequence of Verdict
+        What the rules say.
+    """
+    ahead, rate = measurement.lookahead, measurement.sample_rate
+    return {
+        "system": measurement.name,
+        "kind": measurement.kind,
+        "sample_rate": rate,
+        "channels": measurement.channels,
+        "declared": asdict(measurement.declared),
+        "lookahead_samples": ahead.samples,
+        "lookahead_ms": 1000.0 * ahead.samples / rate,
+        "aligned_lookahead_samples": measurement.aligned_lookahead_samples,
+        "latency_samples": None if measurement.delay is None else measurement.delay.samples,
+        "whole_file": ahead.whole_file,
+        "cause": ahead.cause,
+        "lookahead": _ahead_dict(ahead),
+        "delay": _delay_dict(measurement.delay),
+        "compute": _compute_dict(measurement.compute),
+        "rules": [verdict.to_dict() for verdict in verdicts],
+    }
+
+
+def _ahead_dict(ahead: Lookahead) -> dict[str, Any]:
+    found = asdict(ahead)
+    positions = found.pop("positions")
+    return {
+        **found,
+        "deterministic": ahead.deterministic,
+        "exact": ahead.exact,
+        "positions_tested": len(positions),
+        "signals": sorted({position["signal"] for position in positions}),
+    }
+
+
+def _delay_dict(delay: Delay | None) -> dict[str, Any] | None:
+    if delay is None:
+        return None
+    kept = ("samples", "confidence", "method", "by")
+    return {key: value for key, value in asdict(delay).items() if key in kept}
+
+
+def _compute_dict(compute: Compute | None) -> dict[str, Any] | None:
+    if compute is None:
+        return None
+    return {
+        "how": compute.how,
+        "block_samples": compute.block_samples,
+        "deadline_ms": compute.deadline_ms,
+        "seconds": compute.seconds,
+        **_timing_dict(compute.idle),
+        "hogged": None if compute.hogged is None else _timing_dict(compute.hogged),
+    }
+
+
+def _timing_dict(timing: Timing) -> dict[str, Any]:
+    found = asdict(timing)
+    del found["histogram"]
+    return {**found, "ms": dict(timing.ms), "plugins": [dict(plugin) for plugin in timing.plugins]}
+
+
+def print_measurement(
+    measurement: Measurement, verdicts: Sequence[Verdict], *, terms: bool
+) -> None:
+    """Print tables.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        What was measured.
+    verdicts : sequence of Verdict
+        What the rules say.
+    terms : bool
+        Whether to show every term of every rule.
+    """
+    plural = "s" if measurement.channels > 1 else ""
+    click.echo(
+        f"{measurement.name} ({measurement.kind}, {measurement.sample_rate} Hz, "
+        f"{measurement.channels} channel{plural})\n"
+    )
+    print_table(("", "measured", "declared", ""), list(_facts(measurement)))
+    for sentence in coverage(measurement):
+        click.echo(sentence)
+    _print_compute(measurement.compute)
+    click.echo()
+    print_table(COLUMNS, table_rows(verdicts))
+    if terms:
+        click.echo()
+        print_table(TERM_COLUMNS, shared_once(term_rows(verdicts), len(verdicts)))
+
+
+def shared_once(rows: Sequence[tuple[Any, ...]], rules: int) -> list[tuple[Any, ...]]:
+    """Show a term that is the same for all of several rules once, after the others."""
+    count = Counter(row[1:] for row in rows)
+    shared = {term for term, times in count.items() if rules > 1 and times == rules}
+    own = [row for row in rows if row[1:] not in shared]
+    return own + [("all", *term) for term in count if term in shared]
+
+
+def _facts(m: Measurement) -> list[tuple[str, str, str, str]]:
+    rate, said, ahead = m.sample_rate, m.declared, m.lookahead
+    implied = said.implied_lookahead_samples
+    at_least = "at least " if ahead.whole_file else ""
+    late = m.delay
+    rows = [
+        (
+            "look-ahead, output as it stands",
+            at_least + _time(ahead.samples, rate),
+            _time(implied, rate),
+            ahead.cause,
+        ),
+        (
+            "delay of the output",
+            "unknown" if late is None else _time(late.samples, rate),
+            _time(said.latency_samples, rate),
+            "" if late is None else f"confidence {late.confidence:.2f}; {late.method}",
+        ),
+    ]
+    aligned = m.aligned_lookahead_samples
+    if aligned is not None and not ahead.whole_file:
+        own = (
+            None
+            if implied is None or said.latency_samples is None
+            else (implied + said.latency_samples)
+        )
+        rows.append(
+            (
+                "look-ahead, delay taken out",
+                _time(aligned, rate),
+                _time(own, rate),
+                "what it would be if the output were aligned with the input",
+            )
+        )
+    if ahead.hop_samples is not None:
+        rows.append(("period of the look-ahead", _time(ahead.hop_samples, rate), "-", ""))
+    return rows
+
+
+def _time(samples: float | None, rate: int) -> str:
+    if samples is None:
+        return "-"
+    if samples == int(samples):
+        return amount(int(samples), 1000.0 * samples / rate)
+    return f"{samples:.2f} samples ({1000.0 * samples / rate:.3f} ms)"
+
+
+def coverage(measurement: Measurement) -> list[str]:
+    """Say in sentences what was tried, and what could have been missed."""
+    ahead = measurement.lookahead
+    signals = {position.signal for position in ahead.positions}
+    tried = f"{len(ahead.positions)} positions tried in {ahead.runs} runs"
+    low, high = ahead.scanned
+    found = [f"{tried}, with {len(signals)} kinds of sound, densely from {low} to {high}."]
+    if not ahead.deterministic:
+        found.append(
+            f"Two runs on one sound differ by up to {ahead.noise_floor:.2g}: differences up to "
+            f"{NOISE_MARGIN * ahead.noise_floor:.2g} count as none."
+        )
+    if ahead.whole_file:
+        return found
+    if not ahead.exact:
+        found.append(
+            f"Between positions that were tried, up to {ahead.gap_samples} samples apart, it could "
+            f"be up to {ahead.upper_samples} samples; give a larger --budget to try them."
+        )
+    found.append(
+        f"None of {ahead.period_samples} positions in a row looks further ahead; what recurs less "
+        "often than that could have been missed."
+    )
+    return found
+
+
+def _print_compute(compute: Compute | None) -> None:
+    if compute is None:
+        return
+    click.echo()
+    block = (
+        "whole sounds"
+        if compute.block_samples is None
+        else (f"blocks of {compute.block_samples} samples, due every {compute.deadline_ms:.3f} ms")
+    )
+    rows: list[tuple[Any, ...]] = []
+    for name, timing in (("idle", compute.idle), ("beside a busy thread", compute.hogged)):
+        if timing is not None:
+            rows.append((name, *_cells(timing)))
+            rows.extend(
+                (f"  {plugin['id']}", *(_ms(plugin, key) for key in _PERCENTILES), "", "")
+                for plugin in timing.plugins
+            )
+    columns = ("computing time in ms", *_PERCENTILES, "late", "real-time factor")
+    print_table(columns, rows, f"{compute.how}, {compute.seconds:g} s, {block}")
+
+
+def _cells(timing: Timing) -> tuple[Any, ...]:
+    times = (_ms(timing.ms, key) for key in _PERCENTILES)
+    return (*times, f"{timing.late} of {timing.blocks}", f"{timing.rtf:.3g}")
+
+
+def _ms(found: Any, key: str) -> str:
+    value = found.get(key)
+    return "-" if value is None else f"{value:.4g}"
