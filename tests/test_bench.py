@@ -31,6 +31,10 @@ SHORT = {
         ["--repeats", "1"],
         {"rows": {"dtype", "block", "% of peak", "pedalboard / chain", "lfilter / chain"}},
     ),
+    "paced": (
+        ["gain", "hearing_aid", "--seconds", "0.1"],
+        {"rows": {"name", "block_samples", "idle", "declared", "measured"}},
+    ),
     "startup": (
         ["--repeats", "1", "--cold", "0"],
         {"rows": {"what", "median s", "min s", "starts", "target"}},
