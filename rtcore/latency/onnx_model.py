@@ -33,7 +33,7 @@ class OnnxSystem(System):
     channels : int
         Of the sound. A model of one channel runs once for each, with states of its own.
     declared : Declared, optional
-        What the user says of it; window and hop follow from the model where they are not given.
+        What the user says of it; `hop_samples` follows from the model where it is not given.
     audio_input, audio_output : str, optional
         Names of the tensors of the sound, where they are not recognised.
     states : mapping of str to str, optional
@@ -80,7 +80,10 @@ class OnnxSystem(System):
         self._inputs = [tensor.name for tensor in kept]
         self._outputs = [self.wiring.audio_output.name, *(out.name for out in kept.values())]
         self.hop_samples = self._probed_hop(hop)
-        self.declared = self._completed(self.declared)
+        if self.declared.hop_samples is None:
+            # No more is declared for the user: a window says how far a model may look ahead, not
+            # how far it does, and what is declared must agree with what is measured.
+            self.declared = replace(self.declared, hop_samples=self.hop_samples)
 
     def run(self, x: Sound) -> Sound:
         """Process a whole sound from a fresh start, the last hop filled up with zeros."""
@@ -133,6 +136,11 @@ class OnnxSystem(System):
 
     def _window(self, options: Options) -> int:
         """Give the samples of each call: the model's, else what the user says."""
+        for option, value in (("--hop", options.hop), ("--window", options.window)):
+            if value is not None and value < 1:
+                raise SystemFaultError(
+                    f"{self.name}: {option} is {value} samples; give at least one sample"
+                )
         there = self.wiring.audio_input.shape[self.wiring.time_axis]
         said = options.window or options.hop
         if there is not None and options.window not in (None, there):
@@ -172,7 +180,7 @@ class OnnxSystem(System):
             if before.shape != now.shape:
                 raise SystemFaultError(
                     f"{self.name}: its state {name} is {list(before.shape)} before a hop and "
-                    f"{list(now.shape)} after it; name the states with --state IN=OUT"
+                    f"{list(now.shape)} after it; name the states with --onnx-state IN=OUT"
                 )
         hop = y.size // rows
         wanted = said or hop
@@ -181,19 +189,9 @@ class OnnxSystem(System):
             raise SystemFaultError(
                 f"{self.name}: gives {y.size} samples of shape {list(y.shape)} for a window of "
                 f"{self.window_samples} and a hop of {wanted}; a hop of sound must come out, so "
-                "give another --hop, or name the sound with --audio-input and --audio-output"
+                "give another --hop, or name the sound with --onnx-input and --onnx-output"
             )
         return hop
-
-    def _completed(self, declared: Declared) -> Declared:
-        """Add what follows from the model to what is declared."""
-        if declared.frame_samples is None and declared.lookahead_samples is None:
-            declared = replace(declared, lookahead_samples=self.hop_samples - 1)
-        return replace(
-            declared,
-            frame_samples=declared.frame_samples or self.window_samples,
-            hop_samples=declared.hop_samples or self.hop_samples,
-        )
 
 
 class _Stream:

@@ -161,13 +161,13 @@ def wire(
     if found:
         raise SystemFaultError(
             f"{name}: its tensors can be read in {len(found)} ways ({listed}); name the sound "
-            "with --audio-input and --audio-output, and each state with --state IN=OUT"
+            "with --onnx-input and --onnx-output, and each state with --onnx-state IN=OUT"
         )
     raise SystemFaultError(
         f"{name}: its sound and its states were not recognised ({listed}); "
-        "name them with --audio-input, --audio-output, --state IN=OUT, --set NAME=NUMBER, --hop "
-        "and --window, or, for a model of spectra or of several stages, measure a Python "
-        "function around it with --callable"
+        "name them with --onnx-input, --onnx-output, --onnx-state IN=OUT, --onnx-constant "
+        "NAME=VALUE, --hop and --window, or, for a model of spectra or of several stages, measure "
+        "a Python function around it with --callable"
     )
 
 

@@ -155,7 +155,7 @@ def test_a_filter_with_a_state(tmp_path_factory, rank, batch, hop, channels, fra
     for _ in range(2):
         np.testing.assert_allclose(filtered(x, TAPS), system.run(x), atol=1e-6)
     assert ("onnx", hop, hop) == (system.kind, system.hop_samples, system.window_samples)
-    assert (hop, hop) == (system.declared.frame_samples, system.declared.hop_samples)
+    assert Declared(hop_samples=hop) == system.declared
 
 
 @pytest.mark.parametrize("shape", [["n"], [1, "n"], [1, 1, "n"], ["batch", "n"], ["b", 1, "n"]])
@@ -188,7 +188,7 @@ def test_a_window_slides(tmp_path, first):
     late = 48 - first
     expected = np.pad(sound(), ((0, 0), (late, 0)))[:, :300]
     np.testing.assert_array_equal(expected, system.run(sound()))
-    assert Declared(64, 16, None, None, 15) == system.declared
+    assert (64, Declared(hop_samples=16)) == (system.window_samples, system.declared)
 
 
 def test_what_the_user_declares_stays(tmp_path):
@@ -196,6 +196,8 @@ def test_what_the_user_declares_stays(tmp_path):
     path = sliding(tmp_path / "m.onnx", 64, 16, 0)
     declared = Declared(frame_samples=80, latency_samples=48)
     assert Declared(80, 16, None, 48, None) == OnnxSystem(path, RATE, declared=declared).declared
+    declared = Declared(hop_samples=32)
+    assert declared == OnnxSystem(path, RATE, declared=declared).declared
 
 
 def test_a_window_may_be_said(tmp_path):
@@ -208,7 +210,7 @@ def test_a_window_may_be_said(tmp_path):
 
 @pytest.mark.parametrize(("kind", "largest"), [(FLOAT, 0.0), (DOUBLE, 0.0), (HALF, 1e-3)])
 def test_sound_may_have_any_floating_type(tmp_path, kind, largest):
-    """float16, float32 and float64 are converted to and fro."""
+    """float16, float32 and float64 are converted both ways."""
     path = plain(tmp_path / "m.onnx", [("x", [1, 32], kind)], [("y", [1, 32], kind)])
     y = OnnxSystem(path, RATE).run(sound())
     assert (np.float64, True) == (y.dtype, np.abs(y - sound()).max() <= largest)
@@ -310,9 +312,10 @@ def test_outputs_that_nobody_needs_are_left(tmp_path):
     ("inputs", "outputs", "options", "piece"),
     [
         ([("x", [1, 257])], [("y", [1, 257])], {}, "were not recognised (inputs x [1, 257] float;"),
-        ([("x", [1, 2, 257])], [("y", [1, 2, 257])], {}, "measure a Python function around it"),
-        ([("x", [1, 805])], [("y", [1, 805])], {}, "name them with --audio-input, --audio-outp"),
+        ([("x", [1, 2, 257])], [("y", [1, 2, 257])], {}, "measure a Python function around"),
+        ([("x", [1, 805])], [("y", [1, 805])], {}, "name them with --onnx-input, --onnx-outpu"),
         ([("x", [1, 32])], [("y", [1, 32])], {"window": 16}, "and --window says 16; leave it out"),
+        ([("x", [1, 32])], [("y", [1, 32])], {"hop": 0}, "--hop is 0 samples; give at least one"),
         ([("x", [1, 32])], [("y", [1, 32])], {"hop": 64}, "--hop says 64; give a hop that is no"),
         ([("x", [1, 32])], [("y", [1, 32])], {"hop": 16}, "gives 32 samples of shape [1, 32] for"),
         (
@@ -397,7 +400,7 @@ def test_a_file_that_is_no_model(tmp_path, content):
 def test_a_model_that_is_not_there(tmp_path):
     """The nearest name in the folder is shown."""
     plain(tmp_path / "model.onnx", [("x", [1, 32])], [("y", [1, 32])])
-    said = refusal(tmp_path / "modle.onnx")
+    said = refusal(tmp_path / "models.onnx")
     assert "there is no such model (did you mean 'model.onnx'?); name an .onnx file" in said
     assert "there is no such model; name an .onnx file" in refusal(tmp_path / "no" / "where")
 
