@@ -333,11 +333,15 @@ def _print_drift(trip: RoundTrip) -> None:
     missed = f", {drift.missed} probes missed" if drift.missed else ""
     click.echo(f"\ndrift over {drift.seconds:g} s ({len(drift.delays)} probes{missed}):")
     click.echo(f"  delay         {_ppm(drift.delay)}")
-    click.echo(f"  device clock  {_ppm(drift.clock)} against this computer's monotonic clock")
+    if drift.clock is None:
+        gaps = f"{drift.late_blocks} late blocks, {drift.xruns} xruns"
+        click.echo(f"  device clock  not to be told from so short or broken a stream ({gaps})")
+    else:
+        click.echo(f"  device clock  {_ppm(drift.clock)} against this computer's monotonic clock")
 
 
 def _ppm(slope: Slope | None) -> str:
     if slope is None:
-        return "too few points to say"
+        return "not to be told: too few probes came back, or too unsteadily"
     jumps = f", {slope.jumps} jumps" if slope.jumps else ""
     return f"{slope.ppm:+.2f} ppm ± {slope.uncertainty_ppm:.2f} (95 %{jumps})"

@@ -15,6 +15,9 @@ _PPM = 1e6
 _SURE = 0.975  # both sides: 95 %
 _CHUNKS = (6, 120)
 _FEWEST = 4
+_NORMAL = 1.4826  # from the median of absolute deviations to a standard deviation
+_CLEAR = 8.0  # standard deviations that a step must have to be a jump
+_MOST_JUMPS = 0.2  # of the points; with more there is no line to speak of
 
 
 @dataclass(frozen=True)
@@ -53,20 +56,24 @@ def slope(at_s: Numbers, value_s: Numbers, *, jump_s: float, resolution_s: float
         (points,), seconds.
     jump_s : float
         A step from one point to the next that is larger than this, once the drift itself is taken
-        out, is a jump.
+        out, is a jump; so is a smaller one that stands out clearly of all others.
     resolution_s : float
         No value is better known than this.
 
     Returns
     -------
     Slope or None
-        None where there are too few points.
+        None where there are too few points, or a jump at more than every fifth.
     """
     if at_s.size < _FEWEST:
         return None
     steps, spans = np.diff(value_s), np.diff(at_s)
     usual = float(np.median(steps / spans))
-    jumped = np.abs(steps - usual * spans) > jump_s
+    beyond = np.abs(steps - usual * spans)
+    clear = max(_CLEAR * _NORMAL * float(np.median(beyond)), 10.0 * resolution_s)
+    jumped = beyond > min(jump_s, clear)
+    if np.count_nonzero(jumped) > _MOST_JUMPS * at_s.size:
+        return None
     piece = np.concatenate(([0], np.cumsum(jumped)))
     freedom = at_s.size - int(piece[-1]) - 2
     if freedom < 1:

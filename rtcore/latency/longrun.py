@@ -35,6 +35,9 @@ class Drift:
         The device's clock against the system's monotonic one, positive where it is fast.
     missed : int
         Probes that were not found.
+    late_blocks, xruns : int
+        Gaps in the stream, by the engine's and by the host API's count. Each may set a clock back;
+        with many of them `clock` is None.
     """
 
     seconds: float
@@ -42,6 +45,8 @@ class Drift:
     delay: Slope | None
     clock: Slope | None
     missed: int
+    late_blocks: int
+    xruns: int
 
 
 def measure_drift(
@@ -90,7 +95,7 @@ def measure_drift(
                 delays.append((k * period / rate, echo.frames))
             session.heard.forget(start + setup.window_frames)
             passed(period_s)
-        block = int(session.engine.stats()["block_frames"][1])
+        stats = session.engine.stats()
     at, late = np.array(delays).reshape(-1, 2).T
     frames, time_ns = np.array(stamps, np.int64).reshape(-1, 2).T
     return Drift(
@@ -102,8 +107,10 @@ def measure_drift(
             jump_s=_DRIFT_JUMP_FRAMES / rate,
             resolution_s=_RESOLUTION_FRAMES / rate,
         ),
-        clock=clock_slope(frames, time_ns, sample_rate=rate, block_frames=block),
+        clock=clock_slope(frames, time_ns, sample_rate=rate, block_frames=stats["block_frames"][1]),
         missed=missed,
+        late_blocks=int(stats["late"]["total"]),
+        xruns=int(stats["device_xruns"]),
     )
 
 

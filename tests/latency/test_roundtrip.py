@@ -205,6 +205,22 @@ class TestSlope:
             inside += abs(found.ppm - 3.0) <= found.uncertainty_ppm
         assert 0.9 < inside / 300
 
+    def test_too_many_jumps(self):
+        """A quantity that jumps all the time has no drift."""
+        at = np.arange(60.0)
+        values = np.cumsum(np.random.default_rng(2).exponential(1e-3, 60) * (at % 3 == 0))
+        assert slope(at, values, jump_s=1e-4, resolution_s=1e-6) is None
+
+    def test_small_jumps(self):
+        """A jump that is smaller than half a block but stands out is none of the clock's."""
+        at = np.arange(60.0)
+        values = 5e-6 * at + 1e-6 * np.random.default_rng(3).standard_normal(60)
+        values[[20, 21]] += 1e-4
+        values[40:] += 2e-4
+        found = slope(at, values, jump_s=6e-4, resolution_s=1e-6)
+        assert abs(found.ppm - 5.0) <= 3.0 * found.uncertainty_ppm
+        assert found.uncertainty_ppm < 1.0
+
     @pytest.mark.parametrize("count", [0, 1, 3])
     def test_too_few_points(self, count):
         """Of too few points nothing is said."""
