@@ -57,7 +57,7 @@ def found(result, code=0):
 
 class TestCallables:
     def test_at_the_limit(self, rtcore, module):
-        """220 future samples at 44.1 kHz keep Clarity's 5 ms; all that is promised is in the JSON."""
+        """220 future samples at 44.1 kHz keep Clarity's 5 ms; the JSON has all that is promised."""
         call = ("--callable", "planted_module:fir", "--rate", 44100, "--rule", "clarity", "--json")
         data = found(rtcore("latency", *call, *QUICK))
         assert (220, 44100, False) == (
