@@ -114,17 +114,25 @@ def next_round(
     hop = hop_seen(tried) or hop
     top = [at for at, first in tried if at - first == best]
     if last and any(last[0] <= at <= last[1] for at in top):
-        stretch = last
-        if not _open(tried, best, last):
-            stretch = (last[0], last[1] + max(count, hop or 0))
+        more = 0 if _open(tried, best, last) else max(count, hop or 0)
+        stretch = (last[0], last[1] + more)
     else:
         stretch = _around(tried, _best_known(tried, top), count, hop)
-    stretch = (max(stretch[0], room[0]), min(stretch[1], room[1]))
+    while True:
+        stretch = (max(stretch[0], room[0]), min(stretch[1], room[1]))
+        ats = _choose(tried, best, count, stretch, hop)
+        if ats or stretch[1] >= room[1]:
+            return stretch, ats
+        stretch = (stretch[0], stretch[1] + max(count, hop or 0))
+
+
+def _choose(tried: Tried, best: int, count: int, stretch: Stretch, hop: int | None) -> list[int]:
+    """Choose new positions that do most to prove a stretch."""
     known = sorted({*tried, *_recurring(tried, hop, stretch)})
     real = {at for at, _ in tried}
     wanted = [at for at in _needed(known, stretch) if at not in real][:count]
     more = _cut(_open(known, best, stretch), count - len(wanted))
-    return stretch, sorted({*wanted, *more} - real)
+    return sorted({*wanted, *more} - real)
 
 
 def _around(tried: Tried, at: int, count: int, hop: int | None) -> Stretch:
