@@ -185,7 +185,7 @@ class CommandSystem(System):
         if rate != self.sample_rate:
             raise SystemFaultError(
                 f"{self.name}: was given {self.sample_rate} Hz and wrote {rate} Hz; let it write "
-                f"the rate of its input, or measure it with --sample-rate {rate}"
+                f"the rate of its input, or measure it with --rate {rate}"
             )
         return checked(self, x, samples.T)
 
