@@ -51,7 +51,7 @@ def judged(outputs: Outputs) -> Lookahead:
     if all(p.first is None for p in positions):
         raise SystemFaultError(
             f"{outputs.folder / OUT}: no change of the input shows in any output; see that the "
-            "system gives sound at all, or make longer sounds with --seconds"
+            "system gives sound at all, or make longer sounds with --duration"
         )
     floor = max(one.floor for one in compared.values())
     whole = {signal: one.whole for signal, one in compared.items() if one.whole is not None}
