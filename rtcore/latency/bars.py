@@ -37,10 +37,14 @@ _AT_LEAST = "at least "
 
 @dataclass(frozen=True)
 class _Row:
-    """A horizontal bar: a line of words above pieces of a length, each from a start."""
+    """A horizontal bar: a line of words above pieces of a length, each from a start.
+
+    Where there is little room, the state is only told by its sign, the first letter.
+    """
 
     label: str
     value: str
+    state: str
     pieces: tuple[tuple[float, float, str], ...]
     limit: float | None = None
     colour: str = INK
@@ -107,9 +111,9 @@ def _budget_row(verdict: Verdict, criterion: Criterion, *, first: bool) -> _Row:
     state = verdict.verdict if first else _state(criterion)
     colour, sign = STATUS.get(state, (INK, ""))
     than = "under" if criterion.strict else "of"
-    value = f"{number(criterion.ms)} {than} {number(criterion.limit_ms)} ms  {sign} {state}"
+    value = f"{number(criterion.ms)} {than} {number(criterion.limit_ms)} ms"
     label = verdict.title if first else f"  and {criterion.name}"
-    return _Row(label, value, tuple(pieces), criterion.limit_ms, colour)
+    return _Row(label, value, f"{sign} {state}", tuple(pieces), criterion.limit_ms, colour)
 
 
 def _state(criterion: Criterion) -> str:
@@ -166,28 +170,28 @@ def _instant_rows(measurement: Measurement) -> Iterator[_Row]:
         yield _frame_row(measurement, rate)
     if declared.hop_samples:
         hop = declared.hop_samples / rate
-        yield _Row("Stride, declared", f"{number(hop)} ms", ((0.0, hop, _COLOURS["stride"]),))
+        yield _Row("Stride, declared", f"{number(hop)} ms", "", ((0.0, hop, _COLOURS["stride"]),))
     ahead = measurement.lookahead
     least = _AT_LEAST if ahead.whole_file else ""
     colour = BAD if ahead.whole_file else _COLOURS["look-ahead"]
     piece = (min(ahead.samples / rate, 0.0), abs(ahead.samples / rate), colour)
-    yield _Row("Look-ahead, measured", least + _both(ahead.samples, rate), (piece,))
+    yield _Row("Look-ahead, measured", least + _both(ahead.samples, rate), "", (piece,))
     delay = known_delay(measurement)
     if delay is not None:
         late = delay / rate
         piece = (min(-late, 0.0), abs(late), _COLOURS["delay"])
-        yield _Row("Delay, measured", _both(delay, rate), (piece,))
+        yield _Row("Delay, measured", _both(delay, rate), "", (piece,))
         samples = ahead.samples + delay
         piece = (min(-late, ahead.samples / rate), abs(samples) / rate, COLOURS[5])
         text = least + _both(samples, rate)
-        yield _Row("Aligned look-ahead", text, (piece,))
+        yield _Row("Aligned look-ahead", text, "", (piece,))
     compute = measurement.compute
     if compute is not None and compute.how == "paced":
         known = [key for key in ("p99.9", "p99", "max") if finite(compute.idle.ms.get(key))]
         if known:
             ms = compute.idle.ms[known[0]]
             piece = (0.0, ms, _COLOURS["compute"])
-            yield _Row(f"Compute, {known[0]} of a block", f"{number(ms)} ms", (piece,))
+            yield _Row(f"Compute, {known[0]} of a block", f"{number(ms)} ms", "", (piece,))
 
 
 def _frame_row(measurement: Measurement, rate: float) -> _Row:
@@ -199,7 +203,7 @@ def _frame_row(measurement: Measurement, rate: float) -> _Row:
     if future:
         pieces.append((start + length / rate, future / rate, COLOURS[1]))
         text += f" + {number(future / rate)} ms of future"
-    return _Row("Frame, declared", text, tuple(pieces))
+    return _Row("Frame, declared", text, "", tuple(pieces))
 
 
 def _both(samples: float, rate: float) -> str:
@@ -218,15 +222,16 @@ def _bars(axes: Axes, rows: Sequence[_Row], span: tuple[float, float], small: bo
             low, high = max(start, left), min(start + length, right)
             if high > low:
                 axes.barh(y, high - low, 0.3, low, color=colour, zorder=2)
-            for end, edge, sign in ((start + length, right, "▶"), (start, left, "◀")):
-                if (end > edge) if sign == "▶" else (end < edge):
+            for edge, sign in ((right, "▶"), (left, "◀")):
+                if start < edge < start + length:
                     axes.text(edge, y, sign, ha="center", va="center", color=colour, zorder=4)
         if row.limit is not None:
             axes.plot([row.limit] * 2, [y - 0.25, y + 0.25], color=INK, linewidth=2.2, zorder=3)
-        room = (52 if small else 110) - len(row.value)
+        value = f"{row.value}  {row.state[:1] if small else row.state}".rstrip()
+        room = (56 if small else 110) - len(value)
         name = row.label if len(row.label) <= room else row.label[: room - 1].rstrip() + "…"
         _words(axes, (0.0, y + 0.3), name, INK, at, small)
-        _words(axes, (1.0, y + 0.3), row.value, row.colour, at, small)
+        _words(axes, (1.0, y + 0.3), value, row.colour, at, small)
     axes.set_xlim(left, right)
     axes.set_ylim(-len(rows) + 0.6, 0.75)
     axes.set_yticks([])
@@ -239,7 +244,7 @@ def _words(
     """Write above a bar, at the left or the right end; lines behind the words give way."""
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
     side = "left" if place[0] == 0.0 else "right"
-    size = 8.5 if small else 9.5
+    size = 8.0 if small else 9.5
     axes.text(
         *place, text, color=colour, ha=side, va="bottom", fontsize=size, bbox=box, transform=at
     )

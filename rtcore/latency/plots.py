@@ -43,7 +43,8 @@ def figures(measurement: Measurement, verdicts: Sequence[Verdict]) -> list[Drawi
     drawings.append(instant(measurement, verdicts))
     if measurement.lookahead.positions:
         drawings.append(_positions(measurement, verdicts))
-        if (measurement.lookahead.hop_samples or 0) > 1:
+        ahead = measurement.lookahead
+        if (ahead.hop_samples or 0) > 1 and not ahead.whole_file:
             drawings.append(_phases(measurement, verdicts))
     compute = measurement.compute
     if compute is not None and (compute.idle.histogram or _histogram(compute.hogged)):
@@ -94,7 +95,8 @@ def _seen(measurement: Measurement) -> dict[str, np.ndarray[Any, Any]]:
 def _positions(measurement: Measurement, verdicts: Sequence[Verdict]) -> Drawing:
     caption = (
         "Each dot is one experiment: two sounds that are equal up to this position, and how far "
-        "before it their outputs begin to differ. Lines show where the room of the rules ends."
+        "before it their outputs begin to differ. Where there are too many for dots, lines span "
+        "what was seen. Dashed lines show where the room of the rules ends."
     )
     label = "position at which the sounds begin to differ, in samples"
     title, seen = "Look-ahead at each position", _seen(measurement)
@@ -137,7 +139,7 @@ def _scatter(
         most = (_MOST_POINTS // (2 if small else 1)) // max(len(seen), 1)
         for k, (signal, rows) in enumerate(seen.items()):
             size = (8.0, 6.2, 4.8, 3.6, 2.4, 1.4)[min(k, 5)]
-            _dots(axes, _thinned(rows, most), size, COLOURS[k % len(COLOURS)])
+            _dots(axes, _spans(rows, most), size, COLOURS[k % len(COLOURS)])
             axes.plot([], [], "o", color=COLOURS[k % len(COLOURS)], markersize=5, label=signal)
         _limit_lines(axes, limits, (low, high), small)
         axes.set_ylim(low, high)
@@ -145,8 +147,10 @@ def _scatter(
         axes.autoscale_view(scaley=False)
         axes.set_xlabel(label.partition(",")[0] if small else label)
         axes.set_ylabel("look-ahead in samples")
-        axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
-        axes.xaxis.set_major_locator(MaxNLocator(5 if small else 9, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+        axes.xaxis.set_major_locator(
+            MaxNLocator(5 if small else 9, steps=[1, 2, 5, 10], integer=True)
+        )
         axes.xaxis.set_major_formatter(lambda value, _position: number(value))
         axes.yaxis.set_major_formatter(lambda value, _position: number(value))
         rate = measurement.sample_rate / 1000.0
@@ -162,10 +166,12 @@ def _scatter(
 
 
 def _extent(values: np.ndarray[Any, Any], limits: Iterable[int]) -> tuple[float, float]:
-    """Choose the look-aheads to show: all that was seen, and the limits that are not far off."""
+    """Choose what to show: all that was seen, the limits not far off, and the next one above."""
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     low, high = min(low, 0.0), max(high, 0.0)
-    reach = 4.0 * max(high - low, 16.0)
+    size = max(high, -low, 64.0)
+    above = min((limit for limit in limits if limit >= high), default=0)
+    reach = max(1.6 * size, min(above, 6.0 * size) + 1)
     near = [limit for limit in limits if -reach < limit < reach]
     low, high = min([low, *near]), max([high, *near])
     margin = 0.08 * max(high - low, 4.0)
@@ -175,53 +181,53 @@ def _extent(values: np.ndarray[Any, Any], limits: Iterable[int]) -> tuple[float,
 def _limit_lines(
     axes: Axes, limits: Mapping[int, list[str]], span: tuple[float, float], small: bool
 ) -> None:
-    last, room = -math.inf, 0.07 * (span[1] - span[0])
+    """Draw the limits; lines that lie too close for words of their own share those of the top."""
     axes.axhline(0.0, color=INK, linewidth=0.9)
+    room, most = 0.07 * (span[1] - span[0]), 30 if small else 80
+    groups: list[tuple[int, list[str]]] = []
+    last = -math.inf
     for at, titles in sorted(limits.items()):
         if not span[0] < at < span[1]:
             continue
         axes.axhline(at, color=BAD, linewidth=1.3, linestyle=(0, (5, 3)))
-        if at - last < room:
-            continue
+        near = groups.pop()[1] if at - last < room else []
+        groups.append((at, [*titles, *near]))
         last = at
-        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
-        most = 30 if small else 80
-        first = titles[0] if len(titles[0]) <= most else titles[0][: most - 1].rstrip() + "…"
-        where: dict[str, Any] = {
-            "transform": axes.get_yaxis_transform(),
-            "va": "bottom",
-            "ha": "left",
-        }
+    where: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "bottom", "ha": "left"}
+    for at, titles in groups:
+        first, others = titles[0], len(set(titles)) - 1
+        first = first if len(first) <= most else first[: most - 1].rstrip() + "…"
+        more = f" and {others} more" if others else ""
         axes.text(0.01, at, f"{first}{more}", color=BAD, fontsize=8.5, **where)
 
 
-def _thinned(rows: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
-    """Keep one point of those that fall on the same spot, and the largest of all."""
+def _spans(rows: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
+    """Give (position, least, most) for each point, or for each column where they are too many."""
     if len(rows) <= most:
-        return rows
-    span = np.ptp(rows, axis=0)
-    low = rows.min(axis=0)
-    for cells in (400, 280, 200, 140, 100, 70, 50, 35, 25):
-        spots = np.floor((rows - low) / np.where(span > 0, span, 1.0) * cells)
-        keep = np.unique(spots, axis=0, return_index=True)[1]
-        if len(keep) <= most:
-            break
-    furthest = [int(rows[:, 1].argmax()), int(rows[:, 1].argmin())]
-    return rows[np.union1d(keep, furthest)]
+        return np.column_stack((rows, rows[:, 1]))
+    columns = most // 4
+    left, width = rows[:, 0].min(), max(float(np.ptp(rows[:, 0])), 1.0)
+    column = np.minimum((rows[:, 0] - left) / width * columns, columns - 1).astype(int)
+    least, largest = np.full(columns, np.inf), np.full(columns, -np.inf)
+    np.minimum.at(least, column, rows[:, 1])
+    np.maximum.at(largest, column, rows[:, 1])
+    middle = left + (np.arange(columns) + 0.5) * width / columns
+    return np.column_stack((middle, least, largest))[np.isfinite(least)]
 
 
-def _dots(axes: Axes, rows: np.ndarray[Any, Any], size: float, colour: str) -> None:
-    """Draw round dots as one path: far shorter in a file than an element for each."""
+def _dots(axes: Axes, spans: np.ndarray[Any, Any], size: float, colour: str) -> None:
+    """Draw round dots, or lines, as one path: far shorter in a file than an element for each."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    vertices = np.repeat(rows, 2, axis=0)
-    codes = np.tile([Path.MOVETO, Path.LINETO], len(rows))
-    path = Path(vertices, codes)
+    vertices = np.repeat(spans[:, :2], 2, axis=0)
+    vertices[1::2, 1] = spans[:, 2]
+    path = Path(vertices, np.tile([Path.MOVETO, Path.LINETO], len(spans)))
     path.should_simplify = False
-    style = {"facecolor": "none", "edgecolor": colour, "linewidth": size, "capstyle": "round"}
-    axes.add_patch(PathPatch(path, **style))
-    axes.update_datalim(rows)
+    axes.add_patch(
+        PathPatch(path, facecolor="none", edgecolor=colour, linewidth=size, capstyle="round")
+    )
+    axes.update_datalim(vertices)
 
 
 # -- time and frequency ---------------------------------------------------------------------------
@@ -250,19 +256,21 @@ def _blocks(compute: Compute) -> Drawing:
     deadline = compute.deadline_ms if finite(compute.deadline_ms) else None
     ends = [*times, *([deadline] if deadline else [])] or [1.0]
     edges = np.geomspace(0.8 * min(ends), 1.6 * max(ends), 70)
+    # Below one lies the floor of a logarithmic scale.
+    steps = [
+        (label, np.maximum(_binned(r.histogram, edges), 0.5), colour) for label, r, colour in runs
+    ]
 
     def paint(figure: Figure, small: bool) -> None:
         axes = figure.subplots()
-        for k, (label, run, colour) in enumerate(runs):
-            counts = _binned(run.histogram, edges)
-            heights = np.maximum(counts, 0.5)
+        for k, (label, heights, colour) in enumerate(steps):
             if k == 0:
                 axes.stairs(heights, edges, baseline=0.5, fill=True, color=colour, label=label)
             else:
                 axes.stairs(heights, edges, baseline=0.5, color=colour, linewidth=1.8, label=label)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_ylim(0.5, 4.0 * max(2.0, *(c for _, r, _ in runs for _, c in r.histogram)))
+        axes.set_ylim(0.5, 4.0 * max(2.0, *(float(heights.max()) for _, heights, _ in steps)))
         axes.set_xlim(edges[0], edges[-1])
         axes.xaxis.set_major_formatter(lambda value, _position: number(value, 3))
         axes.yaxis.set_major_formatter(lambda value, _position: number(value))

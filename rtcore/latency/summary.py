@@ -69,7 +69,8 @@ def reasons(measurement: Measurement, verdicts: Sequence[Verdict]) -> Iterator[s
     for verdict in broken:
         for clause in verdict.reason.split("; "):
             remark = clause.startswith("measured at ")  # true, but no reason
-            if clause and not remark and clause.rstrip(".") not in cause:
+            said = bool(cause) and cause.rstrip(".") in clause
+            if clause and not remark and not said:
                 same.setdefault(clause, []).append(verdict.title)
     for clause, titles in same.items():
         every = len(titles) == len(broken) > 1
