@@ -149,16 +149,14 @@ def _measured(choice: ChainChoice, options: dict[str, Any], rules: Sequence[Rule
 
 
 def _computed(system: System, options: dict[str, Any]) -> Compute:
+    """Measure computing time; a moving bar would compete with a Python system for the GIL."""
     from rtcore.latency.compute import measure_compute
 
-    seconds = options["seconds"]
-    with progress(f"{system.name}: computing time", 2 * seconds) as advance:
-        return measure_compute(
-            system,
-            block_samples=options["block"],
-            seconds=seconds,
-            progress=advance,
-        )
+    seconds, block = options["seconds"], options["block"]
+    if system.kind != "chain":
+        return measure_compute(system, block_samples=block, seconds=seconds)
+    with progress(f"{system.name}: computing time", 2 * seconds, "seconds") as advance:
+        return measure_compute(system, block_samples=block, seconds=seconds, progress=advance)
 
 
 def _make_pairs(options: dict[str, Any], rules: Sequence[Rule]) -> None:

@@ -82,6 +82,7 @@ def _compute_dict(compute: Compute | None) -> dict[str, Any] | None:
         "block_samples": compute.block_samples,
         "deadline_ms": compute.deadline_ms,
         "seconds": compute.seconds,
+        "notes": list(compute.notes),
         **_timing_dict(compute.idle),
         "hogged": None if compute.hogged is None else _timing_dict(compute.hogged),
     }
@@ -223,6 +224,8 @@ def _print_compute(compute: Compute | None) -> None:
             )
     columns = ("computing time in ms", *_PERCENTILES, "late", "real-time factor")
     print_table(columns, rows, f"{compute.how}, {compute.seconds:g} s, {block}")
+    for note in compute.notes:
+        click.echo(f"({note})")
 
 
 def _cells(timing: Timing) -> tuple[Any, ...]:

@@ -64,6 +64,7 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.commands_at[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        _keep_examples(command)
         return command
 
     def resolve_command(
@@ -80,6 +81,14 @@ class LazyGroup(click.Group):
         """Write the table without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.commands_at.items()])
+
+
+def _keep_examples(command: click.Command) -> None:
+    """Put click's mark for "keep these lines" where raw docstrings have a backslash and a b."""
+    if command.help:
+        command.help = command.help.replace("\\b\n", "\b\n")
+    for inner in getattr(command, "commands", {}).values():
+        _keep_examples(inner)
 
 
 class Cli(LazyGroup):

@@ -168,3 +168,11 @@ class TestErrors:
         result = rtcore("process", "--tial")
         assert 2 == result.exit_code
         assert 1 == len(result.stderr.splitlines())
+
+
+@pytest.mark.parametrize("command", ["process", "latency", "bench"])
+def test_examples_keep_their_lines(rtcore, command):
+    """The examples in a command's help stand on lines of their own."""
+    shown = rtcore(command, "--help").stdout
+    assert "\\b" not in shown
+    assert f"\n  rtcore {command}" in shown
