@@ -344,4 +344,4 @@ def _ppm(slope: Slope | None) -> str:
     if slope is None:
         return "not to be told: too few probes came back, or too unsteadily"
     jumps = f", {slope.jumps} jumps" if slope.jumps else ""
-    return f"{slope.ppm:+.2f} ppm ± {slope.uncertainty_ppm:.2f} (95 %{jumps})"
+    return f"{slope.ppm:+.3f} ppm ± {slope.uncertainty_ppm:.2g} (95 %{jumps})"

@@ -13,7 +13,7 @@ import numpy as np
 from rtcore.chain import Chain
 from rtcore.engine import Engine, Safety
 from rtcore.engine.backends.base import Backend
-from rtcore.errors import DeviceError
+from rtcore.errors import DeviceError, ParameterError
 from rtcore.latency.loopback import (
     Echo,
     Probe,
@@ -64,9 +64,10 @@ class Setup:
 
     def __post_init__(self) -> None:
         if self.level_dbfs > MOST_DBFS:
-            raise DeviceError(
-                f"level: the probe is at most {MOST_DBFS:g} dBFS, so that it hurts nobody, got "
-                f"{self.level_dbfs:g}; turn up the amplifier or the input's gain instead"
+            raise ParameterError(
+                "level_dbfs",
+                f"the probe is at most {MOST_DBFS:g} dBFS, so that it hurts nobody, got "
+                f"{self.level_dbfs:g}; turn up the amplifier or the input's gain instead",
             )
 
     @property

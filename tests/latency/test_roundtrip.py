@@ -20,6 +20,7 @@ from sounds import Late
 
 from rtcore import Chain, DeviceError
 from rtcore.engine import Engine, JackBackend, Safety
+from rtcore.errors import ParameterError
 from rtcore.latency.delay import delay_between
 from rtcore.latency.drift import clock_slope, slope
 from rtcore.latency.longrun import Drift, measure_drift
@@ -319,7 +320,7 @@ class TestVerdict:
 
     def test_never_loud(self):
         """A level above the safe one is refused."""
-        with pytest.raises(DeviceError, match="at most -12 dBFS"):
+        with pytest.raises(ParameterError, match="at most -12 dBFS"):
             Setup(float(RATE), level_dbfs=-11.0)
 
 
