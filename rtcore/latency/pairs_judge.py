@@ -109,15 +109,15 @@ def _depends_on_all(
     )
 
 
-def _proved(outputs: Outputs, positions: Iterable[Position]) -> tuple[int, int] | None:
+def _proved(outputs: Outputs, positions: Sequence[Position]) -> tuple[int, int] | None:
     """Give the stretch that the last round was to prove, if it was for the right sounds."""
     last = outputs.manifest.rounds[-1]
-    signal = most_telling(positions)
-    tried = (
-        p.signal == signal and last.low <= p.at <= last.high and p.first is not None
+    shown = (
+        p.first is not None and p.signal == last.signal and last.low <= p.at <= last.high
         for p in positions
     )
-    return (last.low, last.high) if any(tried) else None
+    mine = most_telling(positions) == last.signal
+    return (last.low, last.high) if mine and any(shown) else None
 
 
 def most_telling(positions: Iterable[Position]) -> str:

@@ -84,6 +84,26 @@ class TestMeasurement:
         assert found.samples <= system.lookahead_samples <= found.upper_samples
         assert found.upper_samples - found.samples < 2 * found.gap_samples
 
+    def test_long_delays(self, tmp_path):
+        """A delay may leave little of the sound, or none of the dense part; then it is not told."""
+        found = judged(planted.delay(5000), tmp_path / "long", rounds=2)
+        assert (-5000, 5000) == (found.lookahead.samples, found.delay.samples)
+        found = judged(planted.delay(13_000), tmp_path / "longer", rounds=2)
+        assert (-13_000, None) == (found.lookahead.samples, found.delay)
+
+    def test_one_position_proves_nothing(self, tmp_path):
+        """Sounds that were tried at few places prove no stretch, even where they show the most."""
+        late = int(0.94 * RATE)
+
+        def peek(x):  # 7 samples ahead, but only while the input is silent
+            ahead = np.concatenate((x[:, 7:], np.zeros((1, 7))), axis=1)
+            return 0.5 * x + 0.25 * ahead * (x == 0.0)
+
+        found = judged(planted.Planted("peek", peek, lookahead_samples=7), tmp_path / "pairs")
+        assert 7 == found.lookahead.samples
+        assert not found.lookahead.exact
+        assert late == max(p.at for p in found.lookahead.positions)
+
     @pytest.mark.parametrize(
         "system",
         [
