@@ -196,13 +196,20 @@ def coverage(measurement: Measurement) -> list[str]:
     if not ahead.exact:
         found.append(
             f"Between positions that were tried, up to {ahead.gap_samples} samples apart, it could "
-            f"be up to {ahead.upper_samples} samples; give a larger --budget to try them."
+            f"be up to {ahead.upper_samples} samples; {_how_to_try_more(measurement)}."
         )
-    found.append(
-        f"None of {ahead.period_samples} positions in a row looks further ahead; what recurs less "
-        "often than that could have been missed."
-    )
+    if ahead.period_samples > 1:
+        found.append(
+            f"None of {ahead.period_samples} positions in a row looks further ahead; what recurs "
+            "less often than that could have been missed."
+        )
     return found
+
+
+def _how_to_try_more(measurement: Measurement) -> str:
+    if measurement.kind == "pairs":
+        return f"add a round of files with --make-pairs {measurement.name}"
+    return "give a larger --budget to try them"
 
 
 def _print_compute(compute: Compute | None) -> None:

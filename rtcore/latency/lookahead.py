@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rtcore.latency.difference import explain_whole_file
 from rtcore.latency.prober import Budget, Prober, spread
 from rtcore.latency.result import Lookahead, Position
 from rtcore.latency.scan import coverage, edge_of, scan
 from rtcore.latency.signals import PAIRS
 from rtcore.latency.system import System, SystemFaultError
+from rtcore.latency.whole_file import PLAINEST, depends_on_all, late_position, shows_at_start
 
 #: Positions of the dense scan, by default.
 POSITIONS = 20_000
@@ -28,11 +28,8 @@ _LEAST_S = 1.0
 _LONGEST_S = 60.0
 _GROW = 4
 _COARSE = 4
-_LATE = 0.94
 _MARGIN = 0.12
-_NEAR_START = 0.02
 _PACKET, _BORDERS = 512, 10  # the music PLC challenge looks at the borders of packets
-_PLAINEST = "noise"  # what makes a whole file change shows best where the output is never silent
 
 
 def measure_lookahead(
@@ -108,7 +105,7 @@ def summarise(
         First and last position of the stretch for which a proof is wanted; all by default.
     """
     best = max(p.lookahead for p in positions if p.lookahead is not None)
-    signal = _most_telling(positions)
+    signal = most_telling(positions)
     low, high = within or (0, max(p.at for p in positions))
     tried = [(p.at, p.first) for p in _seen(positions, signal) if low <= p.at <= high]
     proof = coverage(tried, best)
@@ -156,7 +153,7 @@ def _seen(positions: Iterable[Position], signal: str | None = None) -> list[_See
     ]
 
 
-def _most_telling(positions: Sequence[Position]) -> str:
+def most_telling(positions: Sequence[Position]) -> str:
     """Name the sounds that were tried most among those that show the largest look-ahead."""
     seen = _seen(positions)
     best = max(p.ahead for p in seen)
@@ -170,7 +167,7 @@ def _try_everywhere(prober: Prober, seed: int) -> None:
     frames = prober.frames
     ats = spread(round(_MARGIN * frames), round(0.9 * frames), _COARSE, seed)
     for name in PAIRS:
-        prober.first(name, [*ats, round(_LATE * frames)])
+        prober.first(name, [*ats, late_position(frames)])
 
 
 def _shows_inside(prober: Prober) -> bool:
@@ -187,16 +184,14 @@ def _last(prober: Prober) -> int:
 
 def _whole_file(prober: Prober) -> Position | None:
     """Give the experiment in which a late change of the input shows at the start, if one does."""
-    late = round(_LATE * prober.frames)
+    late = late_position(prober.frames)
     found = [p for p in prober.positions if p.at == late]
     return next((p for p in found if _at_start(prober, p)), None)
 
 
 def _at_start(prober: Prober, position: Position) -> bool:
-    """Say whether a change shows as soon as there is any sound in the output."""
     begin = prober.reference(position.signal).sounds_from
-    begin = 0 if begin > position.at else begin
-    return position.first is not None and position.first <= begin + _NEAR_START * prober.frames
+    return shows_at_start(position, begin, prober.frames)
 
 
 def _long_enough(prober: Prober, patience_s: float) -> tuple[Prober, Position | None]:
@@ -222,7 +217,7 @@ def _long_enough(prober: Prober, patience_s: float) -> tuple[Prober, Position | 
         since = time.monotonic()
         prober = prober.longer(frames)
         if whole is not None:  # one pair of sounds tells whether it is still so
-            prober.first(whole.signal, [round(_LATE * frames)])
+            prober.first(whole.signal, [late_position(frames)])
         if whole is None or _whole_file(prober) is None:
             _try_everywhere(prober, prober.seed)
         whole = _whole_file(prober)
@@ -241,25 +236,16 @@ def _refuse_deafness(prober: Prober) -> None:
 
 
 def _depends_on_all(prober: Prober, shown: Position) -> Lookahead:
-    late = round(_LATE * prober.frames)
-    prober.first(_PLAINEST, [late])
+    late = late_position(prober.frames)
+    prober.first(PLAINEST, [late])
     found = [p for p in prober.positions if p.at == late and _at_start(prober, p)]
-    plain = next((p for p in found if p.signal == _PLAINEST), shown)
-    before = prober.reference(plain.signal).output
-    after = prober.output(plain.signal, plain.at)
-    positions = (*prober.earlier, *prober.positions)
-    ats = [p.at for p in prober.positions]
-    return Lookahead(
-        samples=max(p.lookahead for p in positions if p.lookahead is not None),
-        upper_samples=None,
-        whole_file=True,
-        cause=explain_whole_file(before, after, plain.at),
+    plain = next((p for p in found if p.signal == PLAINEST), shown)
+    return depends_on_all(
+        prober.reference(plain.signal).output,
+        prober.output(plain.signal, plain.at),
+        plain.at,
+        positions=(*prober.earlier, *prober.positions),
         noise_floor=prober.floor,
-        positions=positions,
-        scanned=(min(ats), max(ats)),
-        gap_samples=max(ats) - min(ats),
-        hop_samples=None,
-        period_samples=0,
         runs=prober.runs,
     )
 

@@ -23,6 +23,7 @@ from rtcore import audiofile
 from rtcore._version import __version__
 from rtcore.errors import ParameterError
 from rtcore.latency import probes
+from rtcore.latency.lookahead import most_telling
 from rtcore.latency.pairs_folder import (
     IN,
     MANIFEST,
@@ -33,12 +34,13 @@ from rtcore.latency.pairs_folder import (
     digest,
     save,
 )
-from rtcore.latency.pairs_judge import LATE, delay_of, judged, most_telling
+from rtcore.latency.pairs_judge import delay_of, judged
 from rtcore.latency.placing import Stretch, hop_seen, next_round, over_hop, spread_over_hops
 from rtcore.latency.prober import spread
 from rtcore.latency.result import Delay, Lookahead
 from rtcore.latency.signals import PAIRS, pair
 from rtcore.latency.system import SystemFaultError
+from rtcore.latency.whole_file import late_position
 
 Sound = np.ndarray[Any, np.dtype[Any]]
 
@@ -290,7 +292,7 @@ class _Made:
 
 def _all_sounds(manifest: Manifest, dense: list[int]) -> Iterator[_Made]:
     """Make the sounds of a first round."""
-    frames, late = manifest.frames, round(LATE * manifest.frames)
+    frames, late = manifest.frames, late_position(manifest.frames)
     first, last = round(_FIRST * frames), round(_COARSE_TO * frames)
     for index, signal in enumerate(PAIRS):
         base, other = _distinct_pair(manifest, signal)

@@ -3,27 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rtcore.latency.delay import delay_between
 from rtcore.latency.difference import (
     NOISE_MARGIN,
-    explain_whole_file,
     first_difference,
     first_sound,
     level_db,
     noise_floor,
 )
-from rtcore.latency.lookahead import summarise
+from rtcore.latency.lookahead import most_telling, summarise
 from rtcore.latency.pairs_folder import OUT, File, Outputs, place_of
 from rtcore.latency.result import Delay, Lookahead, Position
 from rtcore.latency.system import SystemFaultError
+from rtcore.latency.whole_file import PLAINEST, depends_on_all, late_position, shows_at_start
 
-#: Where in the sounds the change lies that must not show at their start.
-LATE = 0.94
-_NEAR_START = 0.02
-_LOUD = "noise"  # the other sounds are too quiet to tell noise from chaos
 _USELESS_DB = -20.0
 _COARSE_FORMATS = {"PCM_16": "16 bits", "PCM_S8": "8 bits", "PCM_U8": "8 bits"}
 
@@ -68,19 +64,18 @@ def _compare(outputs: Outputs, signal: str) -> _Compared:
     references = [outputs.output(file) for file in outputs.of("reference", signal)]
     base, floor = references[0], noise_floor(references)
     level = level_db(floor, base)
-    if signal == _LOUD and floor > 0.0 and level > _USELESS_DB:
+    if signal == PLAINEST and floor > 0.0 and level > _USELESS_DB:
         raise SystemFaultError(
             f"{outputs.folder / OUT}: two outputs for one sound differ by {level:.0f} dB re the "
             "output; let the system start afresh for each file, and give its random numbers a seed"
         )
-    late = round(LATE * outputs.manifest.frames)
-    begin = first_sound(base)
-    near = (begin if begin <= late else 0) + _NEAR_START * outputs.manifest.frames
+    frames, begin = outputs.manifest.frames, first_sound(base)
     positions, whole = [], None
     for file in sorted(outputs.of("position", signal), key=place_of):
         first = first_difference(base, outputs.output(file), NOISE_MARGIN * floor)
         positions.append(Position(place_of(file), first, signal))
-        if file.at == late and first is not None and first <= near:
+        late = file.at == late_position(frames)
+        if late and shows_at_start(positions[-1], begin, frames):
             whole = file
     return _Compared(floor, tuple(positions), whole)
 
@@ -89,22 +84,13 @@ def _depends_on_all(
     outputs: Outputs, positions: Sequence[Position], floor: float, whole: Mapping[str, File]
 ) -> Lookahead:
     """Sum up where the end of an input changes the start of its output."""
-    signal = _LOUD if _LOUD in whole else next(iter(whole))
-    before = outputs.output(outputs.of("reference", signal)[0])
-    after = outputs.output(whole[signal])
-    ats = [p.at for p in positions]
-    return Lookahead(
-        samples=max(p.lookahead for p in positions if p.lookahead is not None),
-        upper_samples=None,
-        whole_file=True,
-        # Half of what is before the change: no ordinary look-ahead reaches that far.
-        cause=explain_whole_file(before, after, place_of(whole[signal]) // 2),
+    signal = PLAINEST if PLAINEST in whole else next(iter(whole))
+    return depends_on_all(
+        outputs.output(outputs.of("reference", signal)[0]),
+        outputs.output(whole[signal]),
+        place_of(whole[signal]),
+        positions=positions,
         noise_floor=floor,
-        positions=tuple(positions),
-        scanned=(min(ats), max(ats)),
-        gap_samples=max(ats) - min(ats),
-        hop_samples=None,
-        period_samples=0,
         runs=len(outputs.manifest.files),
     )
 
@@ -118,14 +104,6 @@ def _proved(outputs: Outputs, positions: Sequence[Position]) -> tuple[int, int] 
     )
     mine = most_telling(positions) == last.signal
     return (last.low, last.high) if mine and any(shown) else None
-
-
-def most_telling(positions: Iterable[Position]) -> str:
-    """Name the sounds that were tried most among those that show the largest look-ahead."""
-    seen = [(p.lookahead, p.signal) for p in positions if p.lookahead is not None]
-    best = max(ahead for ahead, _ in seen)
-    counts = {name: [s for _, s in seen].count(name) for ahead, name in seen if ahead == best}
-    return max(counts, key=lambda name: (counts[name], name))
 
 
 def _with_precision(found: Lookahead, subtypes: set[str]) -> Lookahead:

@@ -92,8 +92,8 @@ def judge(rule: Rule, measurement: Measurement) -> Verdict:
     holds: bool | None = True
     if faults or broken:
         holds = False
-    elif case.missing:
-        holds = None
+    elif case.missing or (measurement.kind == "pairs" and _could_break(case)):
+        holds = None  # a round of pairs brackets the look-ahead, and may leave the limit open
     saying: Saying = {True: "pass", False: "fail", None: "unverified"}[holds]  # type: ignore[assignment]
     if rule.status == "unread":
         saying = "unverified"
@@ -308,17 +308,26 @@ def _reason(case: _Case, faults: list[str], broken: list[str], holds: bool | Non
     return "; ".join(parts)
 
 
+def _could_break(case: _Case) -> bool:
+    """Say whether what the positions leave open would break what they keep."""
+    facts = case.facts
+    upper = facts.measurement.lookahead.upper_samples
+    if upper is None or upper <= facts.measurement.lookahead.samples:
+        return False
+    held = [c.holds for c in case.criteria]
+    then = [c.holds for c in _judged(case.rule, Facts(facts.measurement, upper)).criteria]
+    return any(a is not False and b is False for a, b in zip(held, then, strict=True))
+
+
 def _remarks(case: _Case) -> list[str]:
     """Say what may have been missed, and what is unusual."""
     seen, facts = case.facts.measurement.lookahead, case.facts
     found: list[str] = []
-    if seen.upper_samples is not None and seen.upper_samples > seen.samples:
-        held = [c.holds for c in case.criteria]
-        upper = Facts(facts.measurement, seen.upper_samples)
-        more = [c.holds for c in _judged(case.rule, upper).criteria]
-        if any(now is not False and then is False for now, then in zip(held, more, strict=True)):
-            what = f"a look-ahead of up to {seen.upper_samples} samples could have been missed"
-            found.append(f"{what} (try more --positions)")
+    if _could_break(case):
+        what = f"a look-ahead of up to {seen.upper_samples} samples could have been missed"
+        pairs = facts.measurement.kind == "pairs"
+        remedy = "add a round of files with --make-pairs" if pairs else "give a larger --budget"
+        found.append(f"{what} ({remedy})")
     if not seen.deterministic:
         what = f"two runs on one input differ by up to {seen.noise_floor:.2g}"
         found.append(f"{what}, so what shows less than that was not seen")
