@@ -37,7 +37,7 @@ from _common import table, write_json
 
 from rtcore import Chain, Plugin, Prepared, kernel
 from rtcore.engine.privileges import request_fifo
-from rtcore.latency.hog import hog
+from rtcore.latency.timing.hog import hog
 
 RATE, BLOCK = 48000, 64
 PERIOD_NS = BLOCK * 1_000_000_000 // RATE

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from _common import table, write_json
 
-from rtcore.latency import suite
+from rtcore.latency.timing import suite
 
 
 def main() -> int:

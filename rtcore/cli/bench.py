@@ -62,7 +62,7 @@ def bench(
     rtcore bench hearing_aid --block 32 --block 64 --block 128 --hog
     rtcore bench --seconds 60 --json machine.json
     """
-    from rtcore.latency import suite
+    from rtcore.latency.timing import suite
 
     if as_list:
         print_table(("name", "plays"), suite.rows().items())
@@ -87,7 +87,7 @@ def _measure(
     names: list[str], blocks: tuple[int, ...], options: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Measure row after row."""
-    from rtcore.latency.suite import measure_row
+    from rtcore.latency.timing.suite import measure_row
 
     rate = options.pop("rate")
     each_ms = 1e3 * options["seconds"] * (2 if options["hogged"] else 1)

@@ -18,7 +18,7 @@ from rtcore.cli.output import json_option, print_json, progress
 if TYPE_CHECKING:
     from rtcore.latency.result import Compute, Declared, Measurement
     from rtcore.latency.rules import Rule, Verdict
-    from rtcore.latency.system import System
+    from rtcore.latency.systems.base import System
 
 _PATH = click.Path(path_type=Path)
 #: The rate at which most of the challenges work.
@@ -150,7 +150,7 @@ def _measured(choice: ChainChoice, options: dict[str, Any], rules: Sequence[Rule
 
 def _computed(system: System, options: dict[str, Any]) -> Compute:
     """Measure computing time; a moving bar would compete with a Python system for the GIL."""
-    from rtcore.latency.compute import measure_compute
+    from rtcore.latency.timing.compute import measure_compute
 
     seconds, block = options["seconds"], options["block"]
     if system.kind != "chain":
@@ -161,7 +161,7 @@ def _computed(system: System, options: dict[str, Any]) -> Compute:
 
 def _make_pairs(options: dict[str, Any], rules: Sequence[Rule]) -> None:
     """Write sounds for a system that runs elsewhere, or a further round of them."""
-    from rtcore.latency.pairs import make_pairs, refine_pairs
+    from rtcore.latency.pairs.making import make_pairs, refine_pairs
 
     folder: Path = options["make_pairs"]
     if (folder / "pairs.json").exists():
@@ -187,7 +187,7 @@ def _make_pairs(options: dict[str, Any], rules: Sequence[Rule]) -> None:
 
 
 def _of_pairs(options: dict[str, Any]) -> Measurement:
-    from rtcore.latency.pairs import judge_pairs
+    from rtcore.latency.pairs.making import judge_pairs
     from rtcore.latency.result import Measurement
 
     folder: Path = options["judge_pairs"]
@@ -209,7 +209,7 @@ def _show(measurement: Measurement, verdicts: Sequence[Verdict], options: dict[s
     from rtcore.machine import machine
 
     if options["report"] is not None:
-        from rtcore.latency.report import write_report
+        from rtcore.latency.report.page import write_report
 
         command = shlex.join(["rtcore", *sys.argv[1:]])
         write_report(options["report"], measurement, verdicts, command=command, machine=machine())

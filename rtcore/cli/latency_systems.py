@@ -15,7 +15,7 @@ from rtcore.cli.chain_options import ChainChoice
 
 if TYPE_CHECKING:
     from rtcore.latency.result import Declared
-    from rtcore.latency.system import System
+    from rtcore.latency.systems.base import System
 
 _PATH = click.Path(path_type=Path)
 _SECONDS = {"s": 1.0, "ms": 1e-3}
@@ -145,7 +145,7 @@ def make_system(
         raise click.UsageError(what)
     channels = options["channels"] or 1
     if "command" in named:
-        from rtcore.latency.command import CommandSystem
+        from rtcore.latency.systems.command import CommandSystem
 
         return CommandSystem(
             options["command"],
@@ -156,7 +156,7 @@ def make_system(
             timeout_s=options["timeout_s"],
         )
     if "function" in named:
-        from rtcore.latency.callables import CallableSystem
+        from rtcore.latency.systems.callables import CallableSystem
 
         target, block = options["function"], options["block"]
         return CallableSystem(target, rate, channels, declared(rate), block=block)
@@ -166,7 +166,7 @@ def make_system(
 
 
 def _onnx(options: dict[str, Any], rate: int, channels: int, declared: Declared) -> System:
-    from rtcore.latency.onnx_model import OnnxSystem
+    from rtcore.latency.systems.onnx_model import OnnxSystem
 
     hop, window = options["hop"], options["window"]
     constants = {
@@ -206,7 +206,7 @@ def _number(name: str, value: str) -> float:
 def _chain(
     choice: ChainChoice, options: dict[str, Any], rate: int, declared: Callable[[int], Declared]
 ) -> System:
-    from rtcore.latency.system import ChainSystem
+    from rtcore.latency.systems.base import ChainSystem
 
     recipe = choice.recipe(default="N3")
     own = recipe.config.sample_rate if recipe.config is not None else None

@@ -12,9 +12,9 @@ from rtcore.cli.output import json_option, print_json, print_table, progress, wa
 if TYPE_CHECKING:
     from rtcore.engine import Engine
     from rtcore.engine.backends.base import Backend
-    from rtcore.latency.drift import Slope
-    from rtcore.latency.looprun import Setup
-    from rtcore.latency.roundtrip import RoundTrip
+    from rtcore.latency.roundtrip.drift import Slope
+    from rtcore.latency.roundtrip.looprun import Setup
+    from rtcore.latency.roundtrip.measuring import RoundTrip
 
 _LOOP, _SYSTEM, _NONE = "loop", "system", "none"
 
@@ -96,9 +96,9 @@ def roundtrip(**options: Any) -> None:
     Lead an output to an input with a cable, or hold the headphones to the microphone.  Over JACK,
     --connect loop needs no device at all.  Take headphones off: the probe is a burst of noise.
     """
-    from rtcore.latency.longrun import measure_drift
-    from rtcore.latency.looprun import Setup
-    from rtcore.latency.roundtrip import RoundTrip, measure
+    from rtcore.latency.roundtrip.longrun import measure_drift
+    from rtcore.latency.roundtrip.looprun import Setup
+    from rtcore.latency.roundtrip.measuring import RoundTrip, measure
 
     how = _how(options)
     backend = _maker(options, how)

@@ -70,7 +70,7 @@ def measure(seconds: float, *, hogged: bool) -> dict[str, Any]:
     """
     from rtcore.engine import Engine, TimerBackend
     from rtcore.engine.privileges import LiveMode
-    from rtcore.latency.hog import hog
+    from rtcore.latency.timing.hog import hog
 
     chain = Chain([FloatMode()], sample_rate=RATE_HZ, channels=1)
     with LiveMode(), Engine(chain, TimerBackend(block_frames=BLOCK)) as engine:

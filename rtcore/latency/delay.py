@@ -35,7 +35,7 @@ from rtcore.latency.response import (
     without_offset,
 )
 from rtcore.latency.result import Delay
-from rtcore.latency.system import System
+from rtcore.latency.systems.base import System
 
 Sound = np.ndarray[Any, np.dtype[Any]]
 

@@ -16,7 +16,7 @@ from rtcore.latency.prober import Budget, Prober, spread
 from rtcore.latency.result import Lookahead, Position
 from rtcore.latency.scan import coverage, edge_of, scan
 from rtcore.latency.signals import PAIRS
-from rtcore.latency.system import System, SystemFaultError
+from rtcore.latency.systems.base import System, SystemFaultError
 from rtcore.latency.whole_file import PLAINEST, depends_on_all, late_position, shows_at_start
 
 #: Positions of the dense scan, by default.

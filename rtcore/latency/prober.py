@@ -19,7 +19,7 @@ from rtcore.latency.difference import (
 )
 from rtcore.latency.result import Position
 from rtcore.latency.signals import pair, spliced
-from rtcore.latency.system import System, SystemFaultError, checked
+from rtcore.latency.systems.base import System, SystemFaultError, checked
 
 _REPEATS = 2
 _NOISY_REPEATS = 8

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from rtcore.latency.result import Declared
-from rtcore.latency.system import System
+from rtcore.latency.systems.base import System
 
 RATE = 44100
 NALR = {"nfir": 220, "sample_rate": RATE}  # recipes/cec2/baseline/config.yaml

@@ -107,8 +107,8 @@ def refusals():
 def round_trip(block_frames):
     """Lead PortAudio's first output to its first input, and measure the way three times."""
     from rtcore.engine.backends.jackclient import JackClient
-    from rtcore.latency.looprun import Setup
-    from rtcore.latency.roundtrip import measure
+    from rtcore.latency.roundtrip.looprun import Setup
+    from rtcore.latency.roundtrip.measuring import measure
 
     def loop(_engine):
         with JackClient("patch") as client:

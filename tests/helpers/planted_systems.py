@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtcore.latency.result import Declared
-from rtcore.latency.system import System
+from rtcore.latency.systems.base import System
 
 
 class Planted(System):

@@ -11,7 +11,7 @@ from rtcore.latency.delay import measure_delay
 from rtcore.latency.lookahead import measure_lookahead
 from rtcore.latency.result import Measurement
 from rtcore.latency.rules import find_rule, judge
-from rtcore.latency.system import ChainSystem
+from rtcore.latency.systems.base import ChainSystem
 from rtcore.plugins import NALR, Compressor, SoftClip
 
 RATE = 44100

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtcore.latency.callables import CallableSystem
 from rtcore.latency.result import Declared
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
+from rtcore.latency.systems.callables import CallableSystem
 
 RATE = 16000
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtcore.latency.command import CommandSystem
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
+from rtcore.latency.systems.command import CommandSystem
 
 RATE = 16000
 #: A quick program that needs no interpreter: its output is its input.
@@ -34,7 +34,7 @@ pathlib.Path({place!r}, f"{{os.getpid()}}.pids").write_text(json.dumps([os.getpi
 RUN = """
 import sys
 import numpy as np
-from rtcore.latency.command import CommandSystem
+from rtcore.latency.systems.command import CommandSystem
 system = CommandSystem(sys.argv[1], 16000, timeout_s=60, at_once=2)
 try:
     list(system.run_many([np.zeros((1, 100))] * 4))

@@ -15,11 +15,11 @@ from sounds import Scale
 
 from rtcore import Chain, Param, Plugin, Prepared, kernel
 from rtcore.kernels.histogram import Histogram, histogram_add
-from rtcore.latency.compute import measure_compute
-from rtcore.latency.durations import Durations, Meanwhile
-from rtcore.latency.hog import hog
 from rtcore.latency.result import Declared
-from rtcore.latency.system import ChainSystem, System, SystemFaultError
+from rtcore.latency.systems.base import ChainSystem, System, SystemFaultError
+from rtcore.latency.timing.compute import measure_compute
+from rtcore.latency.timing.durations import Durations, Meanwhile
+from rtcore.latency.timing.hog import hog
 
 SHORT_S = 0.4
 ORDER = ("p50", "p95", "p99", "p99.9", "max")

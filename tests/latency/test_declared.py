@@ -9,8 +9,8 @@ from rtcore.latency.delay import measure_delay
 from rtcore.latency.lookahead import measure_lookahead
 from rtcore.latency.result import Measurement
 from rtcore.latency.rules.facts import contradictions
-from rtcore.latency.suite import build, rows
-from rtcore.latency.system import ChainSystem
+from rtcore.latency.systems.base import ChainSystem
+from rtcore.latency.timing.suite import build, rows
 
 
 @pytest.mark.parametrize("name", rows())

@@ -18,7 +18,7 @@ from rtcore.latency import probes
 from rtcore.latency.delay import delay_between, measure_delay
 from rtcore.latency.lookahead import measure_lookahead
 from rtcore.latency.result import Declared, Measurement
-from rtcore.latency.system import ChainSystem, System
+from rtcore.latency.systems.base import ChainSystem, System
 from rtcore.presets import hearing_aid
 
 RATE = 48000

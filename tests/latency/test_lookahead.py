@@ -13,7 +13,7 @@ from rtcore import Chain
 from rtcore.latency.lookahead import measure_lookahead, summarise
 from rtcore.latency.result import Declared, Position
 from rtcore.latency.scan import coverage
-from rtcore.latency.system import ChainSystem, SystemFaultError
+from rtcore.latency.systems.base import ChainSystem, SystemFaultError
 
 RATE = 44100
 

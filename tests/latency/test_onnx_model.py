@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtcore.latency.onnx_model import OnnxSystem
 from rtcore.latency.result import Declared
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
+from rtcore.latency.systems.onnx_model import OnnxSystem
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402 - only where onnx is there

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from rtcore import audiofile
 from rtcore.errors import AudioFileError, ConfigError, ParameterError
-from rtcore.latency.pairs import judge_pairs, make_pairs, refine_pairs
-from rtcore.latency.pairs_folder import read_manifest
-from rtcore.latency.placing import hop_seen, next_round, over_hop, spread_over_hops
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.pairs.folder import read_manifest
+from rtcore.latency.pairs.making import judge_pairs, make_pairs, refine_pairs
+from rtcore.latency.pairs.placing import hop_seen, next_round, over_hop, spread_over_hops
+from rtcore.latency.systems.base import SystemFaultError
 
 RATE = 16000
 SPREAD = spread_over_hops(5000, 4096, 64)

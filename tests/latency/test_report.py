@@ -19,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtcore.errors import DeviceError, RtcoreError
-from rtcore.latency.report import render_report, write_report
+from rtcore.latency.report.page import render_report, write_report
+from rtcore.latency.report.summary import headline
+from rtcore.latency.report.wording import number
 from rtcore.latency.result import (
     Compute,
     Declared,
@@ -30,8 +32,6 @@ from rtcore.latency.result import (
     Timing,
 )
 from rtcore.latency.rules import judge_all, load_rules
-from rtcore.latency.summary import headline
-from rtcore.latency.wording import number
 
 RATE = 44100
 COMMAND = "rtcore latency --command 'python my.py {in} {out}' --rule all"

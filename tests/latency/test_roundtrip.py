@@ -22,11 +22,18 @@ from rtcore import Chain, DeviceError
 from rtcore.engine import Engine, JackBackend, Safety
 from rtcore.errors import ParameterError
 from rtcore.latency.delay import delay_between
-from rtcore.latency.drift import clock_slope, slope
-from rtcore.latency.longrun import Drift, measure_drift
-from rtcore.latency.loopback import Probe, Tape, decibels, find_probe, order_for, probe_sound
-from rtcore.latency.looprun import Reported, Run, Setup
-from rtcore.latency.roundtrip import RoundTrip, measure, why_nothing
+from rtcore.latency.roundtrip.drift import clock_slope, slope
+from rtcore.latency.roundtrip.longrun import Drift, measure_drift
+from rtcore.latency.roundtrip.loopback import (
+    Probe,
+    Tape,
+    decibels,
+    find_probe,
+    order_for,
+    probe_sound,
+)
+from rtcore.latency.roundtrip.looprun import Reported, Run, Setup
+from rtcore.latency.roundtrip.measuring import RoundTrip, measure, why_nothing
 
 RATE = 48000
 PATIENCE_S = 120
@@ -442,7 +449,7 @@ class TestJackLoop:
 
     def test_a_server_that_hangs(self, jack_server, monkeypatch):
         """A device that gives no more blocks is given up."""
-        monkeypatch.setattr("rtcore.latency.looprun._PATIENCE_S", 0.5)
+        monkeypatch.setattr("rtcore.latency.roundtrip.looprun._PATIENCE_S", 0.5)
 
         def connect(engine):
             loop(engine)

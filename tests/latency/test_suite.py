@@ -14,7 +14,7 @@ from sounds import Late
 from rtcore import Chain, ConfigError, Prepared
 from rtcore.cli import main
 from rtcore.host import all_plugins
-from rtcore.latency import suite
+from rtcore.latency.timing import suite
 
 CHAINS = Path(__file__).parents[2] / "examples" / "chains"
 

@@ -19,11 +19,9 @@ from typing import Any
 
 from rtcore._version import __version__
 from rtcore.errors import DeviceError, RtcoreError
-from rtcore.latency.bars import STATUS
-from rtcore.latency.plots import figures
-from rtcore.latency.result import Measurement, Position, Timing
-from rtcore.latency.rules.verdict import Criterion, Term, Verdict
-from rtcore.latency.summary import (
+from rtcore.latency.report.bars import STATUS
+from rtcore.latency.report.plots import figures
+from rtcore.latency.report.summary import (
     confidence,
     duration,
     facts,
@@ -32,7 +30,9 @@ from rtcore.latency.summary import (
     reasons,
     tone,
 )
-from rtcore.latency.wording import known_delay, number
+from rtcore.latency.report.wording import known_delay, number
+from rtcore.latency.result import Measurement, Position, Timing
+from rtcore.latency.rules.verdict import Criterion, Term, Verdict
 
 _KINDS = {
     "chain": "rtcore chain",
@@ -109,7 +109,7 @@ def render_report(
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    folder = resources.files("rtcore.latency") / "templates"
+    folder = resources.files("rtcore.latency.report") / "templates"
     template = environment.from_string((folder / "report.html.j2").read_text("utf-8"))
     style = (folder / "report.css").read_text("utf-8")
     return template.render(

@@ -16,9 +16,9 @@ import numpy as np
 from rtcore.chain import Chain
 from rtcore.chain.config import ChainConfig, parse
 from rtcore.errors import ConfigError, did_you_mean
-from rtcore.latency.compute import measure_compute
 from rtcore.latency.result import Timing
-from rtcore.latency.system import ChainSystem
+from rtcore.latency.systems.base import ChainSystem
+from rtcore.latency.timing.compute import measure_compute
 
 RATE_HZ = 48000
 CHANNELS = 2

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from rtcore.latency.chain_time import WARM_UP_S, Advance, speech, time_chain, timing
-from rtcore.latency.durations import Durations
-from rtcore.latency.hog import hog
 from rtcore.latency.result import Compute, Timing
-from rtcore.latency.system import ChainSystem, Sound, Streaming, System
+from rtcore.latency.systems.base import ChainSystem, Sound, Streaming, System
+from rtcore.latency.timing.chain_time import WARM_UP_S, Advance, speech, time_chain, timing
+from rtcore.latency.timing.durations import Durations
+from rtcore.latency.timing.hog import hog
 
 BLOCK_SAMPLES = 64
 _WHOLE_S = 4.0

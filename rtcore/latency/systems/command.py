@@ -22,9 +22,9 @@ from typing import Any
 
 from rtcore import audiofile
 from rtcore.errors import AudioFileError, did_you_mean
-from rtcore.latency.processes import Processes
 from rtcore.latency.result import Declared
-from rtcore.latency.system import Sound, System, SystemFaultError, checked
+from rtcore.latency.systems.base import Sound, System, SystemFaultError, checked
+from rtcore.latency.systems.processes import Processes
 
 #: Sample formats of the files that a command can be given.
 SUBTYPES = ("FLOAT", "DOUBLE", "PCM_16", "PCM_24", "PCM_32")

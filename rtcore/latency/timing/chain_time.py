@@ -14,10 +14,10 @@ import numpy as np
 
 from rtcore.chain import Chain
 from rtcore.engine import Engine, TimerBackend
-from rtcore.latency.durations import Durations, Meanwhile
-from rtcore.latency.hog import hog
 from rtcore.latency.result import Timing
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
+from rtcore.latency.timing.durations import Durations, Meanwhile
+from rtcore.latency.timing.hog import hog
 from rtcore.synth import speech_like
 
 #: Played before anything counts, so that caches, memory and the processor's clock are warm.
@@ -41,7 +41,7 @@ def speech(seconds: float, sample_rate: float) -> np.ndarray[Any, np.dtype[np.fl
 def time_chain(
     chain: Chain, name: str, *, block_samples: int, seconds: float, hogged: bool, advance: Advance
 ) -> tuple[Timing, Timing | None, tuple[str, ...]]:
-    """Play a chain in real time; see :func:`rtcore.latency.compute.measure_compute`.
+    """Play a chain in real time; see :func:`rtcore.latency.timing.compute.measure_compute`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rtcore.errors import did_you_mean
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
 
 #: Element types that sound and states may have.
 FLOATS = {
@@ -81,7 +81,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Options:
-    """What the user says of a model; see :class:`rtcore.latency.onnx_model.OnnxSystem`."""
+    """What the user says of a model; see :class:`rtcore.latency.systems.onnx_model.OnnxSystem`."""
 
     audio_input: str | None = None
     audio_output: str | None = None

@@ -14,7 +14,7 @@ from rtcore.chain import Chain
 from rtcore.engine import Engine, Safety
 from rtcore.engine.backends.base import Backend
 from rtcore.errors import DeviceError, ParameterError
-from rtcore.latency.loopback import (
+from rtcore.latency.roundtrip.loopback import (
     Echo,
     Probe,
     Sound,

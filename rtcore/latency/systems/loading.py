@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from rtcore.errors import did_you_mean
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from rtcore.errors import did_you_mean
-from rtcore.latency.onnx_wiring import Options, Tensor, plausible_hop, sound_channels, wire
 from rtcore.latency.result import Declared
-from rtcore.latency.system import Sound, System, SystemFaultError
+from rtcore.latency.systems.base import Sound, System, SystemFaultError
+from rtcore.latency.systems.onnx_wiring import Options, Tensor, plausible_hop, sound_channels, wire
 
 
 class OnnxSystem(System):
@@ -195,7 +195,7 @@ class OnnxSystem(System):
 
 
 class _Stream:
-    """One run of a model; meets :class:`rtcore.latency.system.Streaming`."""
+    """One run of a model; meets :class:`rtcore.latency.systems.base.Streaming`."""
 
     def __init__(self, system: OnnxSystem, copies: int) -> None:
         self.block_samples = system.hop_samples

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rtcore import audiofile
 from rtcore.errors import AudioFileError, ConfigError
 from rtcore.hearing._schemas import first_problem
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
 
 Sound = np.ndarray[Any, np.dtype[Any]]
 

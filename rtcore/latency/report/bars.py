@@ -8,10 +8,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtcore.latency.drawing import BAD, COLOURS, DOUBT, GOOD, INK, MUTED, PAPER, Drawing, draw
+from rtcore.latency.report.drawing import (
+    BAD,
+    COLOURS,
+    DOUBT,
+    GOOD,
+    INK,
+    MUTED,
+    PAPER,
+    Drawing,
+    draw,
+)
+from rtcore.latency.report.wording import finite, known_delay, number
 from rtcore.latency.result import Measurement
 from rtcore.latency.rules.verdict import Criterion, Verdict
-from rtcore.latency.wording import finite, known_delay, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

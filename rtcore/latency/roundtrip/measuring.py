@@ -16,8 +16,8 @@ from typing import Any
 from rtcore.engine import Engine
 from rtcore.engine.backends.base import Backend
 from rtcore.errors import DeviceError
-from rtcore.latency.longrun import Drift
-from rtcore.latency.looprun import Reported, Run, Session, Setup
+from rtcore.latency.roundtrip.longrun import Drift
+from rtcore.latency.roundtrip.looprun import Reported, Run, Session, Setup
 
 _SAME_FRAMES = 0.5
 _SILENT_DBFS = -100.0

@@ -3,7 +3,7 @@
 
 ``in/`` holds every input of a whole measurement, ``out/`` gets the outputs under the same names,
 and ``pairs.json`` remembers what each file is for. No experiment can wait for another, so a first
-round spreads its positions (:mod:`rtcore.latency.placing`), and each further round
+round spreads its positions (:mod:`rtcore.latency.pairs.placing`), and each further round
 (:func:`refine_pairs`) adds files that narrow down what the last one left open.
 """
 
@@ -24,7 +24,7 @@ from rtcore._version import __version__
 from rtcore.errors import ParameterError
 from rtcore.latency import probes
 from rtcore.latency.lookahead import most_telling
-from rtcore.latency.pairs_folder import (
+from rtcore.latency.pairs.folder import (
     IN,
     MANIFEST,
     File,
@@ -34,12 +34,12 @@ from rtcore.latency.pairs_folder import (
     digest,
     save,
 )
-from rtcore.latency.pairs_judge import delay_of, judged
-from rtcore.latency.placing import Stretch, hop_seen, next_round, over_hop, spread_over_hops
+from rtcore.latency.pairs.judging import delay_of, judged
+from rtcore.latency.pairs.placing import Stretch, hop_seen, next_round, over_hop, spread_over_hops
 from rtcore.latency.prober import spread
 from rtcore.latency.result import Delay, Lookahead
 from rtcore.latency.signals import PAIRS, pair
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
 from rtcore.latency.whole_file import late_position
 
 Sound = np.ndarray[Any, np.dtype[Any]]

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from rtcore.latency.loading import Target, load
 from rtcore.latency.result import Declared
-from rtcore.latency.system import Sound, Streaming, System, SystemFaultError, checked
+from rtcore.latency.systems.base import Sound, Streaming, System, SystemFaultError, checked
+from rtcore.latency.systems.loading import Target, load
 
 #: Names under which a function may ask for the sample rate.
 RATE_NAMES = ("sample_rate", "fs", "sr", "rate", "samplerate", "sample_rate_hz", "sampling_rate")
@@ -177,7 +177,7 @@ class CallableSystem(System):
 
 
 class _Stream:
-    """One run of a stream; meets :class:`rtcore.latency.system.Streaming`."""
+    """One run of a stream; meets :class:`rtcore.latency.systems.base.Streaming`."""
 
     def __init__(self, system: CallableSystem, made: Any, block_samples: int) -> None:
         self.block_samples = block_samples
@@ -273,5 +273,5 @@ def _place(error: BaseException, target: Target | None) -> str:
 
 def _is_users(filename: str) -> bool:
     """Tell the user's files from this package and from Python's import machinery."""
-    own = str(Path(__file__).parent)
+    own = str(Path(__file__).parent.parent)
     return not filename.startswith(("<frozen", own)) and "importlib" not in filename

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtcore.latency.bars import budget, instant
-from rtcore.latency.drawing import BAD, COLOURS, INK, LINE, Drawing, draw
+from rtcore.latency.report.bars import budget, instant
+from rtcore.latency.report.drawing import BAD, COLOURS, INK, LINE, Drawing, draw
+from rtcore.latency.report.wording import finite, known_delay, number
 from rtcore.latency.result import Compute, Delay, Measurement, Timing
 from rtcore.latency.rules.verdict import Criterion, Verdict
-from rtcore.latency.wording import finite, known_delay, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

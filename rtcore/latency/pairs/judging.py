@@ -15,9 +15,9 @@ from rtcore.latency.difference import (
     noise_floor,
 )
 from rtcore.latency.lookahead import most_telling, summarise
-from rtcore.latency.pairs_folder import OUT, File, Outputs, place_of
+from rtcore.latency.pairs.folder import OUT, File, Outputs, place_of
 from rtcore.latency.result import Delay, Lookahead, Position
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
 from rtcore.latency.whole_file import PLAINEST, depends_on_all, late_position, shows_at_start
 
 _USELESS_DB = -20.0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 
-from rtcore.latency.system import SystemFaultError
+from rtcore.latency.systems.base import SystemFaultError
 
 _SAID_LINES = 3
 _SAID_LETTERS = 300

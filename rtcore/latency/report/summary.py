@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rtcore.latency.report.wording import finite, known_delay, number
 from rtcore.latency.result import Measurement
 from rtcore.latency.rules.verdict import Verdict
-from rtcore.latency.wording import finite, known_delay, number
 
 
 @dataclass(frozen=True)

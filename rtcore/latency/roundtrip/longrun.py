@@ -10,9 +10,9 @@ import numpy as np
 
 from rtcore.engine import Engine
 from rtcore.engine.backends.base import Backend
-from rtcore.latency.drift import Slope, clock_slope, slope
-from rtcore.latency.loopback import find_probe
-from rtcore.latency.looprun import Session, Setup
+from rtcore.latency.roundtrip.drift import Slope, clock_slope, slope
+from rtcore.latency.roundtrip.loopback import find_probe
+from rtcore.latency.roundtrip.looprun import Session, Setup
 
 _FRONT_S = 0.02
 _DRIFT_JUMP_FRAMES = 2.0

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Files for systems that run elsewhere: written, judged, and added to."""

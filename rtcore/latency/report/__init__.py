@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The result as one page for a browser."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the lab can measure: chains, Python functions, commands, ONNX models."""
