@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from rtcore.hearing import Audiogram, Listener
     from rtcore.kernels import helper, kernel
-    from rtcore.plugin import Param, Plugin, Prepared, Setting, Spec
+    from rtcore.plugin import Attached, Param, Plugin, Prepared, Setting, Spec
 
 _HOME = {
     "__version__": "rtcore._version",
@@ -36,6 +36,7 @@ _HOME = {
     "Setting": "rtcore.plugin",
     "Spec": "rtcore.plugin",
     "Prepared": "rtcore.plugin",
+    "Attached": "rtcore.plugin",
     "kernel": "rtcore.kernels",
     "helper": "rtcore.kernels",
     "Chain": "rtcore.chain",
@@ -56,6 +57,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Attached",
     "AudioFileError",
     "Audiogram",
     "Chain",

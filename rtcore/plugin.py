@@ -23,7 +23,7 @@ from rtcore.errors import ParameterError, PluginError, did_you_mean
 from rtcore.kernels import Kernel
 from rtcore.parameters import Param, Setting
 
-__all__ = ["Param", "Plugin", "Prepared", "Setting", "Spec"]
+__all__ = ["Attached", "Param", "Plugin", "Prepared", "Setting", "Spec"]
 
 _BUFFER = re.compile(r"^(real|[iu][1248]|f[48])\[(:(?:, ?:)*)\]$")
 _SCALAR = re.compile(r"^(real|[iu][1248]|f[48]|b1)$")
@@ -87,6 +87,23 @@ class Prepared:
     buffers: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Attached:
+    """What ``attach`` answers: what native code made of the buffers' addresses.
+
+    Parameters
+    ----------
+    state : mapping
+        Values of scalars declared in ``Plugin.state``, such as the address of a native object.
+    keep : object
+        Lives as long as the memory that the kernel runs in; hold here what those addresses
+        point to.
+    """
+
+    state: Mapping[str, int] = field(default_factory=dict)
+    keep: object = None
+
+
 class Plugin:
     """Base of all processors.
 
@@ -118,7 +135,7 @@ class Plugin:
     state: ClassVar[Mapping[str, str]] = {}
     #: Arrays kept between blocks: name to a type such as ``"real[:, :]"`` or ``"i8[:]"``.
     buffers: ClassVar[Mapping[str, str]] = {}
-    #: ``process`` is then always called with exactly this many frames.
+    #: ``process`` is then always called with exactly this many frames; see also :meth:`hop`.
     hop_frames: ClassVar[int | None] = None
     #: False for a kernel that reads deadlines or time stamps.
     deterministic: ClassVar[bool] = True
@@ -221,6 +238,23 @@ class Plugin:
         """The values of all parameters and settings, by name."""
         return dict(self._values)
 
+    def hop(self, spec: Spec) -> int | None:
+        """Say with how many frames ``process`` is always called; asked before :meth:`prepare`.
+
+        Parameters
+        ----------
+        spec : Spec
+            The stream as it comes; :meth:`prepare` then gets ``max_frames`` equal to the hop.
+
+        Returns
+        -------
+        int or None
+            Hop in frames, at least 1; None for blocks of any size.  The class's ``hop_frames``
+            by default.
+        """
+        del spec
+        return type(self).hop_frames
+
     def prepare(self, spec: Spec) -> Prepared:
         """Say how the plugin runs in a stream; on the control thread, may allocate.
 
@@ -236,6 +270,29 @@ class Plugin:
         """
         del spec
         return Prepared()
+
+    def attach(self, buffers: Mapping[str, np.ndarray[Any, Any]]) -> Attached:
+        """Hand the buffers' addresses to native code; on the control thread, after ``prepare``.
+
+        Parameters
+        ----------
+        buffers : mapping
+            Name to the array that the kernel gets: at its final address, at a multiple of 64
+            bytes, filled with its initial values.  What is written into it here is what a reset
+            restores.
+
+        Returns
+        -------
+        Attached
+            Scalars for the state, and an object that lives as long as this memory.
+
+        Notes
+        -----
+        A reset copies the memory back as it stands after this call, so everything that is
+        remembered from block to block must lie in the buffers and the state.
+        """
+        del buffers
+        return Attached()
 
     def update(self, **settings: Any) -> Plugin:
         """Give a copy of this plugin with other values.

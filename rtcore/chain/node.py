@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rtcore.chain.arena import Arena
+from rtcore.chain.asking import ask_attached, ask_hop, ask_prepared
 from rtcore.chain.reblock import minimum_delay_frames, reblock_address, reblock_fill, reblock_pieces
-from rtcore.errors import PluginError, RtcoreError
+from rtcore.errors import PluginError
 from rtcore.kernels.context import ABI_VERSION, CONTROL, HEADER
 from rtcore.kernels.histogram import Histogram
 from rtcore.plugin import Plugin, Prepared, Spec
 
 _MUTE_S = 0.005
-_MAX_CHANNELS = 64
-_MAX_FRAMES = 2**31 - 1
 
 
 def state_record(plugin: type[Plugin], real: np.dtype[Any]) -> np.dtype[Any]:
@@ -47,16 +46,9 @@ class Node:
     def __init__(self, plugin: Plugin, spec: Spec, block_frames: int = 1) -> None:
         self.plugin = plugin.copy()
         self.spec = spec
-        hop = type(plugin).hop_frames
+        self.hop_frames = hop = ask_hop(self.plugin, spec)
         inner = replace(spec, max_frames=hop) if hop else spec
-        try:
-            prepared = self.plugin.prepare(inner)
-        except RtcoreError:
-            raise
-        except Exception as error:
-            msg = f"plugin '{plugin.id}' failed to prepare: {type(error).__name__}: {error}"
-            raise PluginError(msg) from error
-        self._check_prepared(prepared)
+        prepared = ask_prepared(self.plugin, inner)
         self.reblock_frames = minimum_delay_frames(hop, block_frames) if hop else 0
         self.latency_frames = int(prepared.latency_frames) + self.reblock_frames
         self.lookahead_frames = int(prepared.lookahead_frames)
@@ -69,28 +61,6 @@ class Node:
         self.last = np.zeros(self.channels_out, spec.dtype)
         self.controls, self._ramps = self._make_controls(inner.max_frames)
         self._build(prepared, hop)
-
-    def _check_prepared(self, prepared: Any) -> None:
-        """Refuse facts that are none, before anything is made of them."""
-        start = f"plugin '{self.plugin.id}': prepare() must"
-        if not isinstance(prepared, Prepared):
-            msg = f"{start} return Prepared(...), got {prepared!r}"
-            raise PluginError(msg)
-        least = {"latency_frames": 0, "lookahead_frames": 0, "tail_frames": 0, "channels_out": 1}
-        for key, low in least.items():
-            value = getattr(prepared, key)
-            if key == "channels_out" and value is None:
-                continue
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            high = _MAX_CHANNELS if key == "channels_out" else _MAX_FRAMES
-            if not whole or not low <= value <= high:
-                msg = f"{start} give {key} as a whole number from {low} to {high}, got {value!r}"
-                raise PluginError(msg)
-        for key in ("state", "buffers"):
-            value = getattr(prepared, key)
-            if not isinstance(value, Mapping):
-                msg = f"{start} give {key} as a dictionary of names to values, got {value!r}"
-                raise PluginError(msg)
 
     def _build(self, prepared: Prepared, hop: int | None) -> None:
         cls, real = type(self.plugin), self.spec.dtype
@@ -108,7 +78,7 @@ class Node:
         self.arena = Arena(pieces)
         self.record = self.arena["record"]
         for name, value in prepared.state.items():
-            self._set_scalar(name, value)
+            self._set_scalar(name, value, "prepare")
         for name, array in arrays.items():
             place = self.arena[f"buffer {name}"]
             place[...] = array
@@ -130,12 +100,20 @@ class Node:
                 self.spec.max_frames,
             )
             self.address, self.state_address = reblock_address(real), outer.ctypes.data
+        self._attach(arrays)
         self.pristine = self.arena.memory.copy()
 
-    def _set_scalar(self, name: str, value: Any) -> None:
+    def _attach(self, names: Iterable[str]) -> None:
+        """Let the plugin hand the addresses of its buffers to code of its own."""
+        attached = ask_attached(self.plugin, {name: self.buffer(name) for name in names})
+        self.keep = attached.keep  # what the addresses in the state point to lives as we do
+        for name, value in attached.state.items():
+            self._set_scalar(name, value, "attach")
+
+    def _set_scalar(self, name: str, value: Any, method: str) -> None:
         if name not in type(self.plugin).state:
             msg = (
-                f"plugin '{self.plugin.id}': prepare() gives state '{name}', which the "
+                f"plugin '{self.plugin.id}': {method}() gives state '{name}', which the "
                 "class does not declare"
             )
             raise PluginError(msg)
@@ -147,7 +125,7 @@ class Node:
         except (TypeError, ValueError, OverflowError):
             kind = type(self.plugin).state[name]
             msg = (
-                f"plugin '{self.plugin.id}': prepare() gives state '{name}' the value {value!r}; "
+                f"plugin '{self.plugin.id}': {method}() gives state '{name}' the value {value!r}; "
                 f"it is declared as one number of type {kind!r}"
             )
             raise PluginError(msg) from None

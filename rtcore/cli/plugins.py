@@ -191,8 +191,6 @@ def _facts(cls: type[Plugin]) -> dict[str, Any]:
     from rtcore.plugin import Spec
 
     facts: dict[str, Any] = {"placement": cls.placement, "deterministic": cls.deterministic}
-    if cls.hop_frames:
-        facts["hop_frames"] = cls.hop_frames
     for channels in (2, 1):
         try:
             node = Node(cls(), Spec(_RATE_HZ, channels, _MAX_FRAMES, np.dtype(np.float32)))
@@ -204,6 +202,8 @@ def _facts(cls: type[Plugin]) -> dict[str, Any]:
             f"latency {node.latency_frames} frames ({late_ms:.2f} ms), "
             f"look-ahead {node.lookahead_frames} frames, tail {node.tail_frames} frames"
         )
+        if node.hop_frames:
+            facts["hop_frames"] = node.hop_frames
         facts["latency_frames"] = node.latency_frames
         facts["lookahead_frames"] = node.lookahead_frames
         facts["tail_frames"] = node.tail_frames

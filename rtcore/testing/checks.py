@@ -89,7 +89,7 @@ def latency(case: Case) -> Iterator[str]:
 
 def _first_influence(case: Case, chain: Chain) -> int | None:
     """Change the input from some frame on in several ways; find the earliest effect."""
-    hop = case.plugin_class.hop_frames or 1
+    hop = the_node(chain).hop_frames or 1
     x = case.noise(3000 + 2 * hop + 2 * chain.latency_frames)
     expected = chain.render(x, tail=False)
     earliest: list[int] = []

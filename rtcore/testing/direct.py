@@ -32,8 +32,8 @@ def first_write(case: Case) -> int | None:
 def _played(case: Case) -> tuple[Sound, Sound, Sound]:
     """Play one block into NaN; give the input before and after, and the output."""
     cls, real = case.plugin_class, np.dtype(case.dtype)
-    frames = cls.hop_frames or _FRAMES
-    node = Node(cls(**case.settings), Spec(case.sample_rate, case.channels, frames, real))
+    node = Node(cls(**case.settings), Spec(case.sample_rate, case.channels, _FRAMES, real))
+    frames = node.hop_frames or _FRAMES
     per_frame = {p.kernel_name or name: p.smoothing_s > 0 for name, p in cls.params.items()}
     record = state_record(cls, real)
     address = cls.process.address(real, record, cls.buffer_types(), per_frame)

@@ -72,9 +72,8 @@ def check_isolated(plugin_id: str, question: str) -> list[Finding]:
 def out_of_range(case: Case) -> str | None:
     """Play the author's function with every index checked; say where one is out of range."""
     plugin = case.plugin_class(**case.settings)
-    hop = case.plugin_class.hop_frames
-    real = np.dtype(case.dtype)
-    node = Node(plugin, Spec(case.sample_rate, case.channels, hop or _MAX_FRAMES, real))
+    node = Node(plugin, Spec(case.sample_rate, case.channels, _MAX_FRAMES, np.dtype(case.dtype)))
+    hop = node.hop_frames
     function = case.plugin_class.process.fn
     body = njit(error_model="numpy", boundscheck=True)(function)
     names = case.plugin_class.process.names
