@@ -10,6 +10,7 @@
     │   ├── KernelError         a kernel breaks a real-time rule (allocates, may raise, ...)
     │   └── ParameterError      a parameter is unknown, of the wrong type or out of range
     ├── StreamError             samples of the wrong shape or type were handed to a chain
+    ├── ModelError              a model cannot be opened, fed or run
     ├── CheckFailed             exit code 1: everything ran, and a limit was broken
     └── DeviceError             exit code 3: a device or the environment failed
         └── NoSuchDeviceError   exit code 2: a device was named that does not exist
@@ -87,6 +88,10 @@ class ParameterError(PluginError):
 
 class StreamError(RtcoreError):
     """Samples of the wrong shape or type were handed to a chain."""
+
+
+class ModelError(RtcoreError):
+    """An ONNX model cannot be opened, bound to memory or run."""
 
 
 class CheckFailed(RtcoreError):  # noqa: N818 - it reports a verdict, not a malfunction

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Models through ONNX Runtime's Python package, where its C library cannot be used.
+
+Compiled code calls the same functions with the same arguments; here they are callbacks that take
+the interpreter's lock.  So a busy Python thread makes such a model late.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from ctypes import c_void_p
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtcore.errors import DeviceError
+from rtcore.onnx.call import TEXT_BYTES
+from rtcore.onnx.files import refusal
+from rtcore.onnx.session import Binding, Runtime, Session
+from rtcore.onnx.tensors import Tensor, dtype_of
+
+_QUIET = 4
+_RUN = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p)
+_MESSAGE = ctypes.CFUNCTYPE(c_void_p, c_void_p)
+_RELEASE = ctypes.CFUNCTYPE(None, c_void_p)
+
+# A status is here the address of its text, which lives as long as its binding.
+_message = _MESSAGE(lambda status: status)
+_release = _RELEASE(lambda _status: None)
+
+
+class PythonRuntime(Runtime):
+    """Models through Python.
+
+    Parameters
+    ----------
+    ort : module
+        ``onnxruntime``.
+    reason : str
+        Why they do not run natively.
+    """
+
+    native = False
+
+    def __init__(self, ort: Any, reason: str) -> None:
+        self._ort = ort
+        self.version = str(ort.__version__)
+        self.how = (
+            f"models run in ONNX Runtime {self.version} through Python, and come late when Python "
+            f"is busy: {reason}"
+        )
+
+    def _open(self, path: Path) -> Session:
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.execution_mode = self._ort.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = _QUIET
+        for pool in ("intra_op", "inter_op"):
+            options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
+        try:
+            session = self._ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise refusal(path, self.version, 0, text) from error
+        quiet = self._ort.RunOptions()
+        quiet.log_severity_level = _QUIET
+        return PythonSession(path, session, quiet)
+
+
+class PythonSession(Session):
+    """A model in the hands of ``onnxruntime.InferenceSession``.
+
+    Parameters
+    ----------
+    path : Path
+        Where the model came from.
+    session : InferenceSession
+        The model.
+    options : RunOptions
+        Of each run.
+    """
+
+    def __init__(self, path: Path, session: Any, options: Any) -> None:
+        inputs = tuple(_tensor(path, "input", node) for node in session.get_inputs())
+        outputs = tuple(_tensor(path, "output", node) for node in session.get_outputs())
+        super().__init__(path, inputs, outputs)
+        self._session = session
+        self._options = options
+
+    def _bind(
+        self, inputs: dict[str, np.ndarray[Any, Any]], outputs: dict[str, np.ndarray[Any, Any]]
+    ) -> Binding:
+        bound = self._session.io_binding()
+        for bind, arrays in ((bound.bind_input, inputs), (bound.bind_output, outputs)):
+            for name, array in arrays.items():
+                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        text = ctypes.create_string_buffer(TEXT_BYTES)
+        run = _RUN(_runner(self._session, self._options, bound, text))
+        functions = {
+            name: int(ctypes.cast(callback, c_void_p).value or 0)
+            for name, callback in (("run", run), ("message", _message), ("release", _release))
+        }
+        return Binding(self.path, inputs, outputs, functions, (run, text))
+
+    def _close(self) -> None:
+        self._session = None
+
+
+def _runner(session: Any, options: Any, bound: Any, text: Any) -> Callable[..., int]:
+    """Make the function behind a binding's address; an exception would vanish in a callback."""
+
+    def run(*_unused: object) -> int:
+        try:
+            session.run_with_iobinding(bound, options)
+        except BaseException as error:  # noqa: BLE001 - nobody above could catch it
+            text.value = str(error).encode("utf-8", "replace")[: TEXT_BYTES - 1]
+            return ctypes.addressof(text)
+        return 0
+
+    return run
+
+
+def _tensor(path: Path, kind: str, node: Any) -> Tensor:
+    sizes = tuple(size if isinstance(size, int) else None for size in node.shape)
+    return Tensor(node.name, sizes, dtype_of(path, kind, node.name, node.type))
+
+
+def fallback_runtime(reason: str = "it was asked for") -> Runtime:
+    """Give the runtime that goes through Python.
+
+    Parameters
+    ----------
+    reason : str
+        Why; a part of the runtime's sentence.
+
+    Raises
+    ------
+    DeviceError
+        Where the package onnxruntime cannot be imported.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DeviceError(
+            f"onnxruntime cannot be imported: {error}; run: pip install onnxruntime"
+        ) from error
+    return PythonRuntime(onnxruntime, reason)
