@@ -3,6 +3,32 @@
 
 from __future__ import annotations
 
+from rtcore.dsp.fft import fft_tables, irfft, rfft
 from rtcore.dsp.fir import fir_block, fir_buffers, fir_facts, main_peak
+from rtcore.dsp.resample import ResamplerDesign, resample_hop
+from rtcore.dsp.stft import (
+    WINDOWS,
+    cola_gain,
+    overlap_add,
+    push_hop,
+    stft_window,
+    window_frame,
+)
 
-__all__ = ["fir_block", "fir_buffers", "fir_facts", "main_peak"]
+__all__ = [
+    "WINDOWS",
+    "ResamplerDesign",
+    "cola_gain",
+    "fft_tables",
+    "fir_block",
+    "fir_buffers",
+    "fir_facts",
+    "irfft",
+    "main_peak",
+    "overlap_add",
+    "push_hop",
+    "resample_hop",
+    "rfft",
+    "stft_window",
+    "window_frame",
+]
