@@ -1,23 +1,40 @@
 # SPDX-License-Identifier: MIT
 """Models in ONNX Runtime, run from compiled code over memory that stays in place.
 
->>> runtime = choose_runtime()                                  # doctest: +SKIP
->>> session = runtime.open("model.onnx")                        # doctest: +SKIP
->>> binding = session.bind({"x": x}, {"y": y})                  # doctest: +SKIP
->>> run_model(binding.call_address)  # here or in a kernel      # doctest: +SKIP
-0
+::
+
+    runtime = choose_runtime()
+    session = runtime.open("model.onnx")
+    binding = session.bind({"x": x}, {"y": y})
+    run_model(binding.call_address)  # from Python, or in a kernel or worker: 0 is good
+
+Names are loaded when they are first used: to read a model's manifest needs no compiler.
 """
 
 from __future__ import annotations
 
-import os
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from rtcore.errors import ConfigError, DeviceError
-from rtcore.onnx.call import CALL, run_model
-from rtcore.onnx.fallback import fallback_runtime
-from rtcore.onnx.native import native_runtime
-from rtcore.onnx.session import Binding, Runtime, Session
-from rtcore.onnx.tensors import Tensor
+if TYPE_CHECKING:
+    from rtcore.onnx.call import CALL, run_model
+    from rtcore.onnx.choice import choose_runtime
+    from rtcore.onnx.fallback import fallback_runtime
+    from rtcore.onnx.native import native_runtime
+    from rtcore.onnx.session import Binding, Runtime, Session
+    from rtcore.onnx.tensors import Tensor
+
+_HOME = {
+    "CALL": "rtcore.onnx.call",
+    "run_model": "rtcore.onnx.call",
+    "choose_runtime": "rtcore.onnx.choice",
+    "fallback_runtime": "rtcore.onnx.fallback",
+    "native_runtime": "rtcore.onnx.native",
+    "Binding": "rtcore.onnx.session",
+    "Runtime": "rtcore.onnx.session",
+    "Session": "rtcore.onnx.session",
+    "Tensor": "rtcore.onnx.tensors",
+}
 
 __all__ = [
     "CALL",
@@ -31,34 +48,16 @@ __all__ = [
     "run_model",
 ]
 
-VARIABLE = "RTCORE_ONNX"
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module, once."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'rtcore.onnx' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
 
 
-def choose_runtime() -> Runtime:
-    """Give the best runtime that is there: natively, or else through Python.
-
-    The environment variable ``RTCORE_ONNX`` forces ``native`` or ``python``.
-
-    Returns
-    -------
-    Runtime
-        Its `how` says which it is, and why it is not native.
-
-    Raises
-    ------
-    ConfigError
-        Where the variable says anything else.
-    DeviceError
-        Where the runtime that was asked for, or any, is not there.
-    """
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted not in ("", "native", "python"):
-        raise ConfigError(VARIABLE, f"is '{wanted}'; set it to native or python, or unset it")
-    if wanted == "native":
-        return native_runtime()
-    if wanted == "python":
-        return fallback_runtime(f"{VARIABLE} is set to python")
-    try:
-        return native_runtime()
-    except DeviceError as error:
-        return fallback_runtime(str(error))
+def __dir__() -> list[str]:
+    """Name what can be had, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -7,28 +7,70 @@ the interpreter's lock.  So a busy Python thread makes such a model late.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import re
+import time
+import weakref
 from collections.abc import Callable
 from ctypes import c_void_p
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import types
 
 from rtcore.errors import DeviceError
+from rtcore.kernels.jit import c_entry
 from rtcore.onnx.call import TEXT_BYTES
 from rtcore.onnx.files import refusal
 from rtcore.onnx.session import Binding, Runtime, Session
 from rtcore.onnx.tensors import Tensor, dtype_of
 
 _QUIET = 4
+_CODE = re.compile(r"\[ONNXRuntimeError\] : (\d+) : \w+ : ")
 _RUN = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p)
-_MESSAGE = ctypes.CFUNCTYPE(c_void_p, c_void_p)
-_RELEASE = ctypes.CFUNCTYPE(None, c_void_p)
+_WORD = types.uintp
+_SETTLE_S = 0.1  # for calls that wait for the lock when the interpreter ends
 
-# A status is here the address of its text, which lives as long as its binding.
-_message = _MESSAGE(lambda status: status)
-_release = _RELEASE(lambda _status: None)
+
+# A status is here the address of its text, which is also what a record calls its binding.
+def _message(status: int) -> int:
+    """Give the text of a status."""
+    return status
+
+
+def _release(status: int) -> None:
+    """Free nothing: the text belongs to the binding."""
+
+
+def _refuse(_session: int, _options: int, binding: int) -> int:
+    """Fail as a run does, without the interpreter."""
+    return binding
+
+
+@cache
+def _entries() -> dict[str, Any]:
+    """Compile what needs no interpreter."""
+    return {
+        "message": c_entry(_message, _WORD(_WORD)),
+        "release": c_entry(_release, types.void(_WORD)),
+        "refuse": c_entry(_refuse, _WORD(_WORD, _WORD, _WORD)),
+    }
+
+
+_alive: weakref.WeakSet[Binding] = weakref.WeakSet()
+
+
+@atexit.register
+def _part_from_python() -> None:
+    """Let no native thread enter an interpreter that ends: the process would abort."""
+    bindings = list(_alive)
+    for binding in bindings:
+        binding.call["run"] = _entries()["refuse"].address
+    if bindings:
+        time.sleep(_SETTLE_S)
 
 
 class PythonRuntime(Runtime):
@@ -66,7 +108,9 @@ class PythonRuntime(Runtime):
             )
         except Exception as error:
             text = " ".join(str(error).split())
-            raise refusal(path, self.version, 0, text) from error
+            code = _CODE.match(text)
+            number = int(code[1]) if code else 0
+            raise refusal(path, self.version, number, _CODE.sub("", text)) from error
         quiet = self._ort.RunOptions()
         quiet.log_severity_level = _QUIET
         return PythonSession(path, session, quiet)
@@ -99,13 +143,17 @@ class PythonSession(Session):
         for bind, arrays in ((bound.bind_input, inputs), (bound.bind_output, outputs)):
             for name, array in arrays.items():
                 bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        text = ctypes.create_string_buffer(TEXT_BYTES)
+        text = ctypes.create_string_buffer(b"Python has ended", TEXT_BYTES)
         run = _RUN(_runner(self._session, self._options, bound, text))
         functions = {
-            name: int(ctypes.cast(callback, c_void_p).value or 0)
-            for name, callback in (("run", run), ("message", _message), ("release", _release))
+            "run": int(ctypes.cast(run, c_void_p).value or 0),
+            "binding": ctypes.addressof(text),
+            "message": _entries()["message"].address,
+            "release": _entries()["release"].address,
         }
-        return Binding(self.path, inputs, outputs, functions, (run, text))
+        binding = Binding(self.path, inputs, outputs, functions, (run, text))
+        _alive.add(binding)
+        return binding
 
     def _close(self) -> None:
         self._session = None
@@ -118,7 +166,8 @@ def _runner(session: Any, options: Any, bound: Any, text: Any) -> Callable[..., 
         try:
             session.run_with_iobinding(bound, options)
         except BaseException as error:  # noqa: BLE001 - nobody above could catch it
-            text.value = str(error).encode("utf-8", "replace")[: TEXT_BYTES - 1]
+            reason = str(error).removeprefix("Error in execution: ")
+            text.value = reason.encode("utf-8", "replace")[: TEXT_BYTES - 1]
             return ctypes.addressof(text)
         return 0
 

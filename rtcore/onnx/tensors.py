@@ -113,7 +113,9 @@ def _check_array(where: str, kind: str, tensor: Tensor, array: Any) -> None:
         raise ModelError(f"{where} wants a NumPy array, got {type(array).__name__}")
     open_rank = kind == "output" and not tensor.shape
     if array.dtype != tensor.dtype or not (open_rank or tensor.fits(array.shape)):
-        raise ModelError(f"{where} wants {tensor}, got {array.dtype} of shape {array.shape}")
+        raise ModelError(
+            f"{where} wants {tensor}, got an array of {array.dtype} of shape {array.shape}"
+        )
     if not (array.flags.c_contiguous and array.flags.aligned):
         raise ModelError(
             f"{where} wants an array whose numbers lie one after the other; copy it with "
