@@ -112,6 +112,19 @@ def exchange(typing_context: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
+def replace_if(typing_context: Any, address: Any, expected: Any, value: Any) -> Any:
+    """Write a shared word if it still is what was expected, as one step; say whether it was."""
+    del typing_context, address, expected, value
+
+    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        word = _word(builder, args[0])
+        pair = builder.cmpxchg(word, args[1], args[2], "seq_cst", "seq_cst")
+        return builder.extract_value(pair, 1)
+
+    return types.boolean(types.uintp, types.int64, types.int64), codegen
+
+
+@intrinsic
 def copy_bytes(typing_context: Any, target: Any, source: Any, count: Any) -> Any:
     """Copy ``count`` bytes between two places that do not overlap."""
     del typing_context, target, source, count

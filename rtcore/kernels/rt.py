@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from rtcore.kernels.abi import load_acquire
+from rtcore.kernels.abi import load_acquire, store_release
 from rtcore.kernels.jit import native
 
 # Linked by name, so that code which calls them can be cached on disk.
@@ -25,7 +25,9 @@ clock_nanosleep = types.ExternalFunction(
 )
 sem_post = types.ExternalFunction("sem_post", types.int32(types.uintp))
 sem_wait = types.ExternalFunction("sem_wait", types.int32(types.uintp))
+sem_timedwait = types.ExternalFunction("sem_timedwait", types.int32(types.uintp, types.uintp))
 
+CLOCK_REALTIME = 0
 CLOCK_MONOTONIC = 1
 TIMER_ABSTIME = 1
 NS_PER_S = 1_000_000_000
@@ -101,3 +103,17 @@ def now_ns(scratch: int) -> int:
     """Read CLOCK_MONOTONIC in nanoseconds; ``scratch`` is the address of 16 spare bytes."""
     clock_gettime(np.int32(CLOCK_MONOTONIC), scratch)
     return load_acquire(scratch) * NS_PER_S + load_acquire(scratch + np.uintp(8))
+
+
+@native
+def sem_wait_for(semaphore: int, ns: int, scratch: int) -> None:
+    """Wait for a post, less than a second; ``scratch`` is the address of 16 spare bytes.
+
+    ``sem_timedwait`` knows only the clock that people set, so whoever waits long waits in short
+    turns and measures the time by :func:`now_ns`.
+    """
+    clock_gettime(np.int32(CLOCK_REALTIME), scratch)
+    end_ns = load_acquire(scratch + np.uintp(8)) + ns
+    store_release(scratch, load_acquire(scratch) + end_ns // NS_PER_S)
+    store_release(scratch + np.uintp(8), end_ns % NS_PER_S)
+    sem_timedwait(semaphore, scratch)
