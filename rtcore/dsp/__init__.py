@@ -3,6 +3,14 @@
 
 from __future__ import annotations
 
+from rtcore.dsp.concealment import (
+    ConcealmentTuning,
+    conceal,
+    concealment_memory,
+    longest_fade_frames,
+    rejoin,
+    remember,
+)
 from rtcore.dsp.fft import fft_tables, irfft, rfft
 from rtcore.dsp.fir import fir_block, fir_buffers, fir_facts, main_peak
 from rtcore.dsp.resample import ResamplerDesign, resample_hop
@@ -17,16 +25,22 @@ from rtcore.dsp.stft import (
 
 __all__ = [
     "WINDOWS",
+    "ConcealmentTuning",
     "ResamplerDesign",
     "cola_gain",
+    "conceal",
+    "concealment_memory",
     "fft_tables",
     "fir_block",
     "fir_buffers",
     "fir_facts",
     "irfft",
+    "longest_fade_frames",
     "main_peak",
     "overlap_add",
     "push_hop",
+    "rejoin",
+    "remember",
     "resample_hop",
     "rfft",
     "stft_window",
