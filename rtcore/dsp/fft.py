@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtcore.dsp.butterflies import join_halves, part_halves, pass_2, pass_3, pass_4, pass_5
 from rtcore.errors import PluginError
 from rtcore.kernels import helper
 
@@ -68,7 +69,7 @@ def fft_tables(n: int, name: str = "fft") -> dict[str, NDArray[Any]]:
     for radix in factors:
         order = np.arange(1, radix)[:, None] * np.arange(length // radix)
         turns.append(_circle(length)[order.ravel()])
-        if radix:
+        if radix not in _RADICES:
             turns.append(_circle(radix))
         length //= radix
     table = np.concatenate(turns)
@@ -157,18 +158,9 @@ def irfft(re: Any, im: Any, x: Any, factors: Any, cos: Any, sin: Any, work: Any)
 def _part(zr: Any, zi: Any, re: Any, im: Any, cos: Any, sin: Any) -> None:
     """Take the spectrum of the real sound out of that of its even and odd samples."""
     half = zr.size
-    share = re.dtype.type(0.5)
-    re[0] = zr[0] + zi[0]
-    re[half] = zr[0] - zi[0]
+    re[0], re[half] = zr[0] + zi[0], zr[0] - zi[0]
     im[0] = im[half] = 0
-    for k in range(1, half // 2 + 1):
-        j = half - k
-        # Spectra of the even and of the odd samples
-        er, ei = share * (zr[k] + zr[j]), share * (zi[k] - zi[j])
-        dr, di = share * (zi[k] + zi[j]), share * (zr[j] - zr[k])
-        tr, ti = dr * cos[k] - di * sin[k], dr * sin[k] + di * cos[k]
-        re[k], im[k] = er + tr, ei + ti
-        re[j], im[j] = er - tr, ti - ei
+    part_halves(zr, zi, re, im, half, cos, sin)
 
 
 @helper
@@ -176,13 +168,7 @@ def _join(re: Any, im: Any, zr: Any, zi: Any, cos: Any, sin: Any) -> None:
     """Give twice the spectrum of the even samples plus i times the odd ones."""
     half = zr.size
     zr[0], zi[0] = re[0] + re[half], re[0] - re[half]
-    for k in range(1, half // 2 + 1):
-        j = half - k
-        er, ei = re[k] + re[j], im[k] - im[j]
-        tr, ti = re[k] - re[j], im[k] + im[j]
-        dr, di = tr * cos[k] + ti * sin[k], ti * cos[k] - tr * sin[k]
-        zr[k], zi[k] = er - di, ei + dr
-        zr[j], zi[j] = er + di, dr - ei
+    join_halves(re, im, zr, zi, half, cos, sin)
 
 
 @helper
@@ -191,29 +177,38 @@ def _transform(factors: Any, cos: Any, sin: Any, work: Any, at: int) -> int:
     length, step, source = work.shape[1], 1, 0
     for f in range(factors.size):
         radix = factors[f]
-        target = 2 - source
-        _any_pass(work, source, target, radix, length, step, cos, sin, at)
-        at += (radix - 1) * (length // radix) + radix
         length //= radix
+        target = 2 - source
+        if radix == 4:
+            pass_4(work, source, target, step, length, cos, sin, at)
+        elif radix == 2:
+            pass_2(work, source, target, step, length, cos, sin, at)
+        elif radix == 3:
+            pass_3(work, source, target, step, length, cos, sin, at)
+        elif radix == 5:
+            pass_5(work, source, target, step, length, cos, sin, at)
+        else:
+            _pass_of_any(work, source, target, radix, step, length, cos, sin, at)
+            at += radix
+        at += (radix - 1) * length
         step *= radix
         source = target
     return source
 
 
 @helper
-def _any_pass(
+def _pass_of_any(
     work: Any,
     source: int,
     target: int,
     radix: int,
-    length: int,
     step: int,
+    parts: int,
     cos: Any,
     sin: Any,
     at: int,
 ) -> None:
     """Pass of a prime radix: sums of all products."""
-    parts = length // radix
     circle = at + (radix - 1) * parts
     for p in range(parts):
         for k in range(radix):
