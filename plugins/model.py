@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""Streaming ONNX models, frame by frame, from bundles that need no code.
+
+Whatever a model needs is declared in its ``model.toml`` (see :mod:`rtcore.onnx.manifest`).  A model
+of another sample rate, or of fewer channels, runs in any stream: the sound is resampled around
+it, and it runs once for each group of channels with states of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rtcore import Attached, ParameterError, Plugin, Prepared, Setting, Spec, kernel
+from rtcore.dsp.fft import fft_tables
+from rtcore.models import Bundle, find_bundle
+from rtcore.onnx.hop import is_heard, note_loss, run_instances, to_model_rate, to_stream_rate
+from rtcore.onnx.rates import RatePlan, plan_rates
+from rtcore.onnx.runner import LoadedBundle
+
+LOST = 1  # rtcore.kernels.context.Flag.LOST, as a plain number for compiled code
+FAILED = 100  # a status from here on is a stage that failed
+
+
+def _table(value: object) -> dict[str, object]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"must be a table of names to numbers, got {value!r}")
+    return dict(value)
+
+
+class Model(Plugin):
+    """Run a streaming ONNX model, such as a denoiser, from a bundle."""
+
+    id = "model"
+    bundle = Setting("", type=str, doc="name of a model bundle, its folder, or its model.toml")
+    parameters = Setting({}, validate=_table, doc="values of the bundle's parameters, by name")
+    placement = Setting(
+        "inline", choices=("inline", "worker"), doc="in the audio thread, or on a worker's"
+    )
+    state = {
+        "filled": "i8",  # samples gathered towards the model's next hop
+        "held": "i8",  # samples that are ready
+        "read": "i8",  # the oldest of them
+        "heard_flags": "i8",
+        "down_in": "i8",  # frames of the stream for one phase; 0: the rates are equal
+        "down_out": "i8",
+        "flagged": "i8",  # whether any of the samples gathered so far never came
+    }
+    buffers = {
+        "program": "i8[:, :]",
+        "memory": "f4[:, :]",
+        "places": "i8[:, :]",
+        "calls": "u8[:, :, :]",
+        "parity": "i8[:, :]",
+        "lost": "f4[:]",
+        "gathered": "f4[:, :]",
+        "ready": "f4[:, :]",
+        "arrived": "f4[:, :]",
+        "leaving": "f4[:, :]",
+        "taps_in": "f4[:, :]",
+        "past_in": "f4[:, :]",
+        "taps_out": "f4[:, :]",
+        "past_out": "f4[:, :]",
+        "fft_factors": "i8[:]",
+        "fft_cos": "f8[:]",
+        "fft_sin": "f8[:]",
+        "fft_work": "f8[:, :]",
+        "fft_scratch": "f8[:, :]",
+    }
+
+    def hop(self, spec: Spec) -> int:
+        """Give the stream's frames of a hop."""
+        return self._plan(spec).frames
+
+    def _found(self) -> Bundle:
+        if not self.bundle:
+            raise ParameterError(
+                "bundle", "is empty; name a model bundle (see `rtcore models list`)"
+            )
+        return find_bundle(self.bundle)
+
+    def _plan(self, spec: Spec) -> RatePlan:
+        manifest = self._found().manifest
+        if spec.sample_rate != int(spec.sample_rate):
+            what = f"cannot run in a stream of {spec.sample_rate} Hz; use a whole number of Hz"
+            raise ParameterError("bundle", f"{manifest.id} {what}")
+        return plan_rates(int(spec.sample_rate), manifest.sample_rate, manifest.hop)
+
+    def prepare(self, spec: Spec) -> Prepared:
+        """Open the models and lay out their memory."""
+        loaded = self._loaded = LoadedBundle(self._found(), self.parameters)
+        plan, manifest, program = self._plan(spec), loaded.bundle.manifest, loaded.program
+        each = manifest.channels
+        if spec.channels % each:
+            what = (
+                f"{manifest.id} takes {each} channels at a time and the stream has {spec.channels}"
+            )
+            raise ParameterError("bundle", f"{what}; give a multiple of {each}")
+        behind = (plan.delay_samples + manifest.latency) * plan.ratio + plan.filter_frames
+        latency = round(behind)
+        tail = manifest.latency if manifest.tail is None else manifest.tail
+        ahead = manifest.lookahead * plan.ratio + plan.filter_frames
+        return Prepared(
+            latency_frames=latency,
+            lookahead_frames=math.ceil(ahead),
+            tail_frames=math.ceil(
+                behind + (tail - manifest.latency) * plan.ratio + plan.filter_frames
+            ),
+            state={
+                "held": plan.delay_samples,
+                "heard_flags": program.heard_flags,
+                "down_in": plan.down.down if plan.down else 0,
+                "down_out": plan.up.down if plan.up else 0,
+            },
+            buffers=self._buffers(plan, spec.channels, spec.channels // each),
+        )
+
+    def _buffers(self, plan: RatePlan, channels: int, instances: int) -> dict[str, Any]:
+        program, manifest = self._loaded.program, self._loaded.bundle.manifest
+        none = np.zeros((0, 0))
+        down, up = plan.down, plan.up
+        return {
+            "program": program.steps,
+            "memory": np.tile(program.memory, (instances, 1)),
+            "places": np.array(
+                [[place.at for place in side] for side in (program.entry, program.exit)]
+            ),
+            "calls": np.zeros((instances, len(manifest.stage), 2), np.uint64),
+            "parity": np.zeros((instances, len(manifest.stage)), np.int64),
+            "lost": np.zeros(program.flags),
+            "gathered": np.zeros((channels, manifest.hop)),
+            "ready": np.zeros((channels, plan.delay_samples + plan.samples + 2 * manifest.hop)),
+            "arrived": np.zeros((channels, plan.samples)),
+            "leaving": np.zeros((channels, plan.samples)),
+            "taps_in": down.taps if down else none,
+            "past_in": down.history(channels, plan.frames) if down else none,
+            "taps_out": up.taps if up else none,
+            "past_out": up.history(channels, plan.samples) if up else none,
+            "fft_scratch": np.zeros((3, manifest.window)),
+            **fft_tables(manifest.window if manifest.spectral else 2),
+        }
+
+    def attach(self, buffers: Mapping[str, np.ndarray]) -> Attached:
+        """Bind the models to the memory."""
+        bindings = self._loaded.bind(buffers["memory"])
+        for instance, stages in enumerate(bindings):
+            for stage, pair in enumerate(stages):
+                buffers["calls"][instance, stage] = [one.call_address for one in pair]
+        return Attached(keep=(self._loaded, bindings))
+
+    @kernel
+    def process(
+        x,
+        y,
+        ctx,
+        state,
+        program,
+        memory,
+        places,
+        calls,
+        parity,
+        lost,
+        gathered,
+        ready,
+        arrived,
+        leaving,
+        taps_in,
+        past_in,
+        taps_out,
+        past_out,
+        fft_factors,
+        fft_cos,
+        fft_sin,
+        fft_work,
+        fft_scratch,
+    ):
+        """Bring a hop to the model's rate, run it where its own hop is full, and bring it back."""
+        to_model_rate(x, arrived, past_in, taps_in, state.down_in)
+        status = 0
+        hop, capacity = gathered.shape[1], ready.shape[1]
+        taken = 0
+        while taken < arrived.shape[1]:
+            piece = min(arrived.shape[1] - taken, hop - state.filled)
+            for c in range(gathered.shape[0]):
+                for i in range(piece):
+                    gathered[c, state.filled + i] = arrived[c, taken + i]
+            state.filled += piece
+            taken += piece
+            state.flagged |= ctx.flags & LOST
+            if state.filled == hop:
+                note_loss(lost, state.flagged != 0)
+                failed = run_instances(
+                    gathered,
+                    ready,
+                    (state.read + state.held) % capacity,
+                    program,
+                    memory,
+                    places,
+                    lost,
+                    is_heard(lost, state.heard_flags),
+                    calls,
+                    parity,
+                    fft_factors,
+                    fft_cos,
+                    fft_sin,
+                    fft_work,
+                    fft_scratch,
+                )
+                status = FAILED + failed if failed != 0 else status
+                state.filled = 0
+                state.flagged = 0
+                state.held += hop
+        for c in range(leaving.shape[0]):
+            for i in range(leaving.shape[1]):
+                leaving[c, i] = ready[c, (state.read + i) % capacity]
+        state.read = (state.read + leaving.shape[1]) % capacity
+        state.held -= leaving.shape[1]
+        to_stream_rate(leaving, y, past_out, taps_out, state.down_out)
+        return status

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""One hop of a stream through a model: rates, hops, loss flags, and the model's own steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rtcore.dsp.resample import resample_hop
+from rtcore.kernels import helper
+from rtcore.onnx.ops import take_steps
+
+
+@helper
+def to_model_rate(x: Any, sound: Any, history: Any, taps: Any, down: int) -> None:
+    """Bring a hop of the stream to the model's rate."""
+    for c in range(x.shape[0]):
+        if down == 0:
+            for i in range(x.shape[1]):
+                sound[c, i] = np.float32(x[c, i])
+        else:
+            resample_hop(x[c], sound[c], history[c], taps, down)
+
+
+@helper
+def to_stream_rate(sound: Any, y: Any, history: Any, taps: Any, down: int) -> None:
+    """Bring what the model gave to the stream's rate."""
+    for c in range(y.shape[0]):
+        if down == 0:
+            for i in range(y.shape[1]):
+                y[c, i] = sound[c, i]
+        else:
+            resample_hop(sound[c], y[c], history[c], taps, down)
+
+
+@helper
+def note_loss(lost: Any, flagged: bool) -> None:
+    """Remember whether the newest hop came."""
+    for k in range(lost.size - 1, 0, -1):
+        lost[k] = lost[k - 1]
+    lost[0] = 1.0 if flagged else 0.0
+
+
+@helper
+def is_heard(lost: Any, heard_flags: int) -> bool:
+    """Tell whether the model is heard: always, or where one of the newest hops never came."""
+    if heard_flags == 0:
+        return True
+    for k in range(heard_flags):  # noqa: SIM110 - a generator is no kernel
+        if lost[k] != 0:
+            return True
+    return False
+
+
+@helper
+def run_instances(
+    gathered: Any,
+    ready: Any,
+    at: int,
+    program: Any,
+    memory: Any,
+    places: Any,
+    lost: Any,
+    heard: bool,
+    calls: Any,
+    parity: Any,
+    factors: Any,
+    cosines: Any,
+    sines: Any,
+    work: Any,
+    scratch: Any,
+) -> int:
+    """Run every instance on the hop that was gathered, and write its output into a ring.
+
+    Parameters
+    ----------
+    gathered : array of float32, shape (channels, hop)
+        The hop.
+    ready : array of float32, shape (channels, capacity)
+        A ring; the hop goes to `at` and on.
+    places : array of int, shape (2, channels of an instance)
+        Where a hop of each channel comes in and goes out in an instance's memory.
+
+    Other arguments are those of :func:`rtcore.onnx.ops.take_steps`, for all instances.
+
+    Returns
+    -------
+    int
+        0, or the number of the stage that failed.
+    """
+    failed = 0
+    each, hop = places.shape[1], gathered.shape[1]
+    for k in range(memory.shape[0]):
+        for c in range(each):
+            for i in range(hop):
+                memory[k, places[0, c] + i] = gathered[k * each + c, i]
+        status = take_steps(
+            program,
+            memory[k],
+            lost,
+            heard,
+            calls[k],
+            parity[k],
+            factors,
+            cosines,
+            sines,
+            work,
+            scratch,
+        )
+        failed = status if status != 0 else failed
+        for c in range(each):
+            for i in range(hop):
+                ready[k * each + c, (at + i) % ready.shape[1]] = memory[k, places[1, c] + i]
+    return failed
