@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -139,8 +139,14 @@ class Plugin:
     hop_frames: ClassVar[int | None] = None
     #: False for a kernel that reads deadlines or time stamps.
     deterministic: ClassVar[bool] = True
-    #: Where it runs.
-    placement: ClassVar[Literal["inline", "worker"]] = "inline"
+    #: Where it runs: "inline" on the audio thread, or, where it has a hop, on a thread of its own
+    #: ("worker").  This and the next two may also be a :class:`Setting`.
+    placement: ClassVar[Any] = "inline"
+    #: By how much later than inline a worker's output is, in seconds; None for one hop.
+    worker_allowance_s: ClassVar[Any] = None
+    #: What is heard in place of a hop that is late: "conceal" goes on with the sound, "dry" is the
+    #: input, "silence" nothing.
+    worker_late: ClassVar[Any] = "conceal"
     process: ClassVar[Any]
     params: ClassVar[dict[str, Param]] = {}
     settings: ClassVar[dict[str, Setting]] = {}

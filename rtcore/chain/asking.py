@@ -65,8 +65,9 @@ def ask_attached(plugin: Plugin, buffers: Mapping[str, np.ndarray[Any, Any]]) ->
     if not isinstance(attached, Attached):
         msg = f"{start} return Attached(...), got {attached!r}"
         raise PluginError(msg)
-    if not isinstance(attached.state, Mapping):
-        msg = f"{start} give state as a dictionary of names to values, got {attached.state!r}"
+    state: Any = attached.state
+    if not isinstance(state, Mapping):
+        msg = f"{start} give state as a dictionary of names to values, got {state!r}"
         raise PluginError(msg)
     return attached
 

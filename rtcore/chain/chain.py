@@ -14,6 +14,7 @@ from rtcore.chain.checks import check_stream, planar_sound
 from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
+from rtcore.chain.said import say_chain, say_values
 from rtcore.chain.stream import Stream
 from rtcore.chain.table import Table
 from rtcore.errors import ConfigError, ParameterError, StreamError, did_you_mean
@@ -198,6 +199,13 @@ class Chain:
             self._feeding.release()
         return y[0] if planar is not x and np.ndim(x) == 1 and y.shape[0] == 1 else y
 
+    def stats(self) -> list[dict[str, Any]]:
+        """Give what was counted about each of :attr:`nodes`, as JSON-able numbers.
+
+        A plugin with ``placement = "worker"`` has the counts of its worker under ``worker``.
+        """
+        return self.table.stats()
+
     def flush(self) -> np.ndarray[Any, Any]:
         """Play ``tail_frames`` frames of silence, to hear the end of what was fed.
 
@@ -290,7 +298,7 @@ class Chain:
             say = {
                 "event": "update",
                 "plugin": placed.path,
-                "values": self._written(settings, placed.path),
+                "values": say_values(self.stream, settings, placed.path),
             }
             if set(settings) <= set(type(changed).params):
                 self._aim(number, placed.node, changed, settings, at_frame, say)
@@ -363,6 +371,7 @@ class Chain:
                 "whole chain instead"
             )
             raise ConfigError(placed.path, msg)
+        self.stream.wake([node])
         pair = self.table.template(node)
         fade = self._fade_frames
         spare = pair.ctypes.data + pair.itemsize
@@ -422,13 +431,14 @@ class Chain:
             raise ConfigError("swap", msg)
         other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
-        say = {"event": "swap", "chain": self._described(other)}
+        say = {"event": "swap", "chain": say_chain(self.stream, other)}
+        self.stream.wake([p.node for p in other.nodes])
         self.stream.keep(address, other.table)
         try:
             self.stream.send(
                 Command.SWAP_CHAIN,
                 address,
-                0,
+                other.table.graph.warm_frames,
                 self._fade_frames,
                 at_frame=at_frame,
                 say=say,
@@ -466,28 +476,6 @@ class Chain:
             "plugin",
             f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}",
         )
-
-    def _written(self, values: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """Bring values to a form that a session log can hold, where somebody listens."""
-        from rtcore.chain.export import plain
-
-        if self.stream.on_event is None:
-            return {}
-        try:
-            return {key: plain(value, f"{path}.{key}") for key, value in values.items()}
-        except ConfigError:  # a log of words is better than none
-            return {key: repr(value) for key, value in values.items()}
-
-    def _described(self, other: Chain) -> dict[str, Any]:
-        """Describe a chain for a session log, where somebody listens."""
-        from rtcore.chain.export import config_from_chain
-
-        if self.stream.on_event is None:
-            return {}
-        try:
-            return config_from_chain(other)
-        except ConfigError as error:
-            return {"plugin": [], "not_written": str(error)}
 
     def _mark(self, flags: Flag) -> None:
         if flags != self._flags:

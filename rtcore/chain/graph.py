@@ -224,6 +224,14 @@ class Graph:
             channel += place.channels
         return joined
 
+    @property
+    def warm_frames(self) -> int:
+        """How long workers have nothing to give when the chain begins to play, one after another.
+
+        Of branches all are counted: too long costs nothing but time.
+        """
+        return sum(step.node.warm_frames for step in self.steps)
+
     def memory(self, real: Any) -> list[np.ndarray[Any, Any]]:
         """Allocate the buffers."""
         return [np.zeros(max(1, width) * self.spec.max_frames, real) for width in self.widths]

@@ -12,6 +12,7 @@ import numpy as np
 from rtcore.chain.arena import Arena
 from rtcore.chain.asking import ask_attached, ask_hop, ask_prepared
 from rtcore.chain.reblock import minimum_delay_frames, reblock_address, reblock_fill, reblock_pieces
+from rtcore.chain.worker import Processor, Worker, allowance_frames, runs_on_worker
 from rtcore.errors import PluginError
 from rtcore.kernels.context import ABI_VERSION, CONTROL, HEADER
 from rtcore.kernels.histogram import Histogram
@@ -50,6 +51,11 @@ class Node:
         inner = replace(spec, max_frames=hop) if hop else spec
         prepared = ask_prepared(self.plugin, inner)
         self.reblock_frames = minimum_delay_frames(hop, block_frames) if hop else 0
+        apart = runs_on_worker(self.plugin, hop)
+        allowance = allowance_frames(self.plugin, spec, hop, block_frames) if apart and hop else 0
+        self.reblock_frames += allowance
+        # How long a worker has nothing to give when it begins to play, in whole blocks.
+        self.warm_frames = -(-self.reblock_frames // block_frames) * block_frames if apart else 0
         self.latency_frames = int(prepared.latency_frames) + self.reblock_frames
         self.lookahead_frames = int(prepared.lookahead_frames)
         self.tail_frames = int(prepared.tail_frames) + self.reblock_frames
@@ -60,9 +66,13 @@ class Node:
         self.histogram = Histogram()
         self.last = np.zeros(self.channels_out, spec.dtype)
         self.controls, self._ramps = self._make_controls(inner.max_frames)
-        self._build(prepared, hop)
+        self.worker: Worker | None = None
+        self._build(prepared, inner.max_frames, None if apart else hop)
+        self.played, self.pristine = self.arena, self.arena.memory.copy()
+        if apart and hop:
+            self._give_to_worker(hop, allowance)
 
-    def _build(self, prepared: Prepared, hop: int | None) -> None:
+    def _build(self, prepared: Prepared, most_frames: int, hop: int | None) -> None:
         cls, real = type(self.plugin), self.spec.dtype
         record = state_record(cls, real)
         arrays = self._arrays(prepared)
@@ -88,7 +98,7 @@ class Node:
         self.record["rt_abi_version"] = ABI_VERSION
         self.record["rt_channels_in"] = self.channels_in
         self.record["rt_channels_out"] = self.channels_out
-        self.record["rt_max_frames"] = hop or self.spec.max_frames
+        self.record["rt_max_frames"] = most_frames
         self.record["rt_controls"] = self.controls.ctypes.data
         self.state_address = self.record.ctypes.data
         if hop:
@@ -101,7 +111,32 @@ class Node:
             )
             self.address, self.state_address = reblock_address(real), outer.ctypes.data
         self._attach(arrays)
-        self.pristine = self.arena.memory.copy()
+
+    def _give_to_worker(self, hop: int, allowance: int) -> None:
+        """Put a worker between the chain and what was built."""
+        controls, ramps = self._make_controls(hop)
+        self.record["rt_controls"] = controls.ctypes.data
+        processor = Processor(
+            plugin=self.plugin,
+            spec=self.spec,
+            hop=hop,
+            channels=(self.channels_in, self.channels_out),
+            fn=self.address,
+            state=self.state_address,
+            arena=self.arena,
+            pristine=self.arena.memory.copy(),
+            aimed=self.controls,
+            controls=controls,
+            keep=(ramps, self.keep),
+        )
+        self.worker = Worker(
+            processor,
+            delay_frames=self.reblock_frames,
+            latency_frames=self.latency_frames,
+            allowance=allowance,
+        )
+        self.address, self.state_address = self.worker.address, self.worker.state_address
+        self.played, self.pristine = self.worker.arena, self.worker.pristine
 
     def _attach(self, names: Iterable[str]) -> None:
         """Let the plugin hand the addresses of its buffers to code of its own."""
@@ -190,16 +225,17 @@ class Node:
         """Write this node's part of a STEP record."""
         step["fn"] = self.address
         step["state"] = self.state_address
-        step["memory"] = self.arena.memory.ctypes.data
+        step["memory"] = self.played.memory.ctypes.data
         step["controls"] = self.controls.ctypes.data
         step["pristine"] = self.pristine.ctypes.data
-        step["memory_bytes"] = self.arena.memory.nbytes
+        step["memory_bytes"] = self.played.memory.nbytes
         step["control_count"] = len(type(self.plugin).params)
         step["channels_in"] = self.channels_in
         step["channels_out"] = self.channels_out
         step["last"] = self.last.ctypes.data
         step["mute_frames"] = max(1, self.spec.frames(_MUTE_S))
         step["histogram"] = self.histogram.address
+        step["warm_frames"] = self.warm_frames
 
     def buffer(self, name: str) -> np.ndarray[Any, Any]:
         """Give one of the plugin's buffers as it is now: a view, which compiled code may change."""

@@ -13,7 +13,9 @@ class Command(enum.IntEnum):
 
     PARAM = 1  # step, slot, value
     SWAP_STEP = 2  # step, address of the new STEP, cross-fade in frames
-    SWAP_CHAIN = 3  # address of the new CHAIN, -, cross-fade in frames
+    SWAP_CHAIN = (
+        3  # address of the new CHAIN, frames without sound of its own, cross-fade in frames
+    )
     RESET = 4  # step, or -1 for all
     FLAGS = 5  # flags of the frames from here on
 
@@ -52,6 +54,7 @@ STEP = np.dtype(
         ("old", "u8"),  # address of the STEP this one replaces, while both play
         ("fade_left", "i8"),
         ("fade_frames", "i8"),
+        ("warm_frames", "i8"),  # the old one plays alone that long: the new one has no sound yet
         ("chain", "u8"),  # address of the CHAIN in which it stands
     ],
     align=True,

@@ -185,11 +185,16 @@ def _retire_chain(stream: Any, scratch: Any) -> None:
 def _mix(new: Any, old: Any, left: int, total: int) -> None:
     """Cross-fade with equal gain, in place, ``left`` frames before its end.
 
+    Where more than ``total`` are left, the old one still plays alone.
+
     One product a sample: of two, the compiler may fuse either with the sum, in the vector loop
     one and in its remainder the other, and the bits would depend on how the stream is cut.
     """
+    alone = min(max(left - total, 0), new.shape[1])
     for c in range(new.shape[0]):
-        for i in range(new.shape[1]):
+        for i in range(alone):
+            new[c, i] = old[c, i]
+        for i in range(alone, new.shape[1]):
             share = max(left - 1 - i, 0) / total
             # in double precision: the difference of two finite numbers may not be one
             new[c, i] += share * (np.float64(old[c, i]) - np.float64(new[c, i]))
@@ -356,7 +361,7 @@ def _apply(stream: Any, command: Any, scratch: Any) -> None:
         stream.old = stream.chain
         stream.chain = np.uintp(command.target)
         stream.fade_frames = np.int64(command.value)
-        stream.fade_left = stream.fade_frames
+        stream.fade_left = stream.fade_frames + command.argument
     elif kind == _RESET:
         _reset(stream, command.target, scratch)
     elif kind == _FLAGS:
@@ -396,7 +401,7 @@ def _swap_step(steps: Any, command: Any) -> None:
     step.mute_left = 0
     step.old = spare
     step.fade_frames = np.int64(command.value)
-    step.fade_left = step.fade_frames
+    step.fade_left = step.fade_frames + new[0].warm_frames
 
 
 @native

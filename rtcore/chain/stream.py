@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numba import carray
 
+from rtcore.chain.node import Node
 from rtcore.chain.records import COMMAND, EVENT, STREAM, Command, Event
 from rtcore.chain.runner import stream_reset, stream_run
 from rtcore.chain.table import Table
+from rtcore.chain.worker import stop_workers
 from rtcore.errors import StreamError
 from rtcore.kernels.abi import pointer
 from rtcore.kernels.context import ABI_VERSION, CONTEXT
@@ -86,6 +88,9 @@ class Stream:
         self._pending: dict[int, dict[str, Any]] = {}  # what each command says, for the log
         self._kept: dict[int, Any] = {table.address: table}  # memory that compiled code may use
         self.on_event: Callable[[dict[str, Any]], None] | None = None
+        #: Called with the system's number of each worker's thread that may play.
+        self.on_thread: Callable[[int], None] | None = None
+        self._awake = False
 
     @property
     def address(self) -> np.uint64:
@@ -108,10 +113,43 @@ class Stream:
 
     def run(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> None:
         """Play ``x`` into ``y``, both C-contiguous (channels, frames) of the stream's type."""
+        if not self._awake:
+            self.wake()
         if not x.flags.writeable:
             x = x.copy()  # compiled code for arrays that cannot be written is another variant
         if render(self._address, self._rows_address, x, y):
             self.poll()
+
+    def wake(self, nodes: Iterable[Node] | None = None) -> None:
+        """Start the threads of workers: of some nodes, or of all that play.
+
+        Raises
+        ------
+        StreamError
+            Where one of them was abandoned.
+        """
+        for node in [p.node for p in self.table.placed] if nodes is None else nodes:
+            if node.worker is not None:
+                number = node.worker.start()
+                if self.on_thread is not None:
+                    self.on_thread(number)
+        self._awake = True
+
+    def hurry(self) -> None:
+        """Let nobody wait long for a worker: the end is near."""
+        for placed in self.table.placed:
+            if placed.node.worker is not None:
+                placed.node.worker.hurry()
+
+    def rest(self) -> list[str]:
+        """Stop the threads of workers; give the places of those that hang and are abandoned.
+
+        They start again with the next sound; what is under way goes on.  Nothing may be playing.
+        """
+        self._awake = False
+        self._context["deadline_ns"] = 0  # whoever plays next is no device
+        places = {p.node.worker: p.path for p in self.table.placed if p.node.worker is not None}
+        return [places[worker] for worker in stop_workers(places)]
 
     def send(
         self,

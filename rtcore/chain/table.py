@@ -51,6 +51,21 @@ class Table:
         record["output_channel"] = output.channel
         record["fade_scratch"] = self._fade_scratch.ctypes.data
 
+    def stats(self) -> list[dict[str, Any]]:
+        """Describe each step: its place, its times, its faults, and its worker where it has one."""
+        return [
+            {
+                "place": placed.path,
+                "id": placed.node.plugin.id,
+                "latency_frames": placed.node.latency_frames,
+                "busy_ms": placed.node.histogram.summary_ms(),
+                "muted": bool(step["muted"]),
+                "faults": int(step["faults"]),
+                "worker": None if placed.node.worker is None else placed.node.worker.stats(),
+            }
+            for placed, step in zip(self.placed, self.steps, strict=False)
+        ]
+
     @property
     def address(self) -> int:
         """Where compiled code finds the chain."""

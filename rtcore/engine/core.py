@@ -161,8 +161,9 @@ def begin_block(engine_at: int, frames: int, deadline_ns: int, start_ns: int) ->
     stats = carray(pointer(np.uintp(engine.stats), STATS), (1,))[0]
     stream = carray(pointer(np.uintp(engine.stream), STREAM), (1,))[0]
     context = carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0]
-    context.time_ns = start_ns
-    context.deadline_ns = deadline_ns
+    # Where nobody waits for the sound there is no time, and a worker is waited for.
+    context.time_ns = start_ns if engine.paced != 0 else 0
+    context.deadline_ns = deadline_ns if engine.paced != 0 else 0
     if stats.last_start_ns != 0:
         histogram_add(np.uintp(stats.interval), start_ns - stats.last_start_ns)
     stats.smallest_block = frames if stats.blocks == 0 else min(stats.smallest_block, frames)

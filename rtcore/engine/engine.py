@@ -19,7 +19,7 @@ from rtcore.engine.backends.base import Backend
 from rtcore.engine.feed import Recorder, Sink, as_rtcore_error
 from rtcore.engine.log import SessionLog
 from rtcore.engine.native import NativeEngine
-from rtcore.engine.privileges import LiveMode
+from rtcore.engine.privileges import WORKER_PRIORITY, LiveMode
 from rtcore.engine.safety import FADE_IN_S, PANIC_S, HowlWatch, Safety
 from rtcore.engine.stats import read_stats
 from rtcore.errors import DeviceError, RtcoreError, StreamError
@@ -132,6 +132,8 @@ class Engine:
         self._log = SessionLog(log, chain) if log is not None else None
         self._live = LiveMode(memory=backend.live, awake=backend.live)
         self._live_held = False
+        self._hung: list[str] = []  # sentences about workers that were abandoned
+        self._too_short: set[str] = set()  # places of those that no block leaves any time
         self.error: RtcoreError | None = None
 
     # --- life ---------------------------------------------------------------------------------
@@ -192,6 +194,9 @@ class Engine:
         for tap, target in self._recordings:
             ring = self._native.tap(tap, ahead)
             self._recorders.append(Recorder(ring, self._sink(tap, target)))
+        if self.backend.paced:
+            self.chain.stream.on_thread = self._prefer_worker
+        self.chain.stream.wake()
         self.backend.open(self._native)
         self._native.begin_session()
         for recorder in self._recorders:
@@ -203,6 +208,9 @@ class Engine:
         if thread is not None:
             self._live.request_fifo(thread)
         self._go(State.RUNNING)
+
+    def _prefer_worker(self, thread: int) -> None:
+        self._live.request_fifo(thread, WORKER_PRIORITY)
 
     def _sink(self, tap: str, target: str | Path | Sink) -> Sink:
         if not isinstance(target, (str, Path)):
@@ -280,7 +288,24 @@ class Engine:
             return True
         if self.backend.live and self.safety.enabled:
             self._watch_for_howling()
+        if self.backend.paced:
+            self._watch_blocks()
         return False
+
+    def _watch_blocks(self) -> None:
+        """Say so where blocks are so long that a worker cannot have a result in time."""
+        longest = int(self._native.stats["largest_block"][0])
+        for placed in self.chain.nodes:
+            worker = placed.node.worker
+            if worker is None or longest <= worker.allowance_frames:
+                continue
+            if placed.path not in self._too_short:
+                self._too_short.add(placed.path)
+                self._message(
+                    f"{placed.path}: blocks of {longest} frames are longer than the "
+                    f"{worker.allowance_frames} that its worker is allowed, so that it is late; "
+                    "set worker_allowance_s to a block at least, or choose smaller blocks"
+                )
 
     # --- losing a device ----------------------------------------------------------------------
 
@@ -323,7 +348,16 @@ class Engine:
             self.error = self.error or as_rtcore_error(error)
             self._go(State.FAILED, str(self.error))
             raise
-        self._go(state, reason)
+        self._go(state, "; ".join([reason, *self._hung]))
+
+    def _rest(self) -> None:
+        """Stop the workers, and say which of them hang."""
+        if self.chain._owner is not self:  # noqa: SLF001 - the two belong together
+            return
+        stream = self.chain.stream
+        stream.on_thread = None
+        for place in stream.rest():
+            self._on_event({"frame": stream.position, "event": "abandoned", "plugin": place})
 
     def _close_all(self, *, keep_files: bool) -> None:
         """Close everything, whatever fails on the way; raise the first error at the end."""
@@ -335,7 +369,9 @@ class Engine:
             except BaseException as error:  # noqa: BLE001 - raised below
                 errors.append(error)
 
+        self.chain.stream.hurry()
         attempt(self.backend.close)
+        attempt(self._rest)
         attempt(self._live_exit)
         for recorder in self._recorders:
             attempt(recorder.stop)
@@ -421,6 +457,12 @@ class Engine:
             self._message(
                 f"{event['plugin']} gave {event['what']} at frame {event['frame']} and is muted"
             )
+        if event["event"] == "abandoned":
+            self._hung.append(
+                f"{event['plugin']}: its worker hung and was abandoned; its memory is kept until "
+                "the program ends"
+            )
+            self._message(self._hung[-1])
 
     def stats(self) -> dict[str, Any]:
         """Give everything that was counted, as JSON-able numbers."""

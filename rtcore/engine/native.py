@@ -100,6 +100,9 @@ class NativeEngine:
         self.stats["late_since_start"] = 0
         self.stats["late_run"] = 0
         self.stats["last_start_ns"] = 0
+        for placed in self.chain.nodes:
+            if placed.node.worker is not None:
+                placed.node.worker.begin_session()
 
     def set_volume(self, target: float, seconds: float) -> None:
         """Send the volume towards a target at a rate of full scale in ``seconds``."""

@@ -21,6 +21,9 @@ from typing import Self
 
 # Below the sound server's own threads, above everything that is not sound.
 PRIORITY = 50
+# Below any thread that a device waits for (JACK gives its clients 5 by default), and still above
+# everything that is not sound.
+WORKER_PRIORITY = 4
 SWITCH_INTERVAL_S = 1e-4
 DMA_LATENCY = Path("/dev/cpu_dma_latency")
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rtcore.chain.table import Table
 from rtcore.engine.native import NativeEngine
 
 _FLOOR_DB = -150.0
@@ -67,20 +66,5 @@ def read_stats(engine: NativeEngine) -> dict[str, Any]:
         "recorder_lost_frames": int(stats["tap_lost"]),
         "limited_frames": int(safety["limited_frames"]),
         "volume_db": round(_db(float(safety["volume"])), 1),
-        "plugins": _plugins(engine.chain.table),
+        "plugins": engine.chain.table.stats(),  # a swap may have put others in their places
     }
-
-
-def _plugins(table: Table) -> list[dict[str, Any]]:
-    """Describe the steps of the chain that plays now; a swap may put another in its place."""
-    return [
-        {
-            "place": placed.path,
-            "id": placed.node.plugin.id,
-            "latency_frames": placed.node.latency_frames,
-            "busy_ms": placed.node.histogram.summary_ms(),
-            "muted": bool(step["muted"]),
-            "faults": int(step["faults"]),
-        }
-        for placed, step in zip(table.placed, table.steps, strict=False)
-    ]

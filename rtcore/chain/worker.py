@@ -1,0 +1,453 @@
+# SPDX-License-Identifier: MIT
+"""A plugin that runs its hops on a thread of its own.
+
+The thread owns all that it works on, so nothing can be freed under it: whoever lets go of a
+worker only tells it to leave.  One that hangs keeps its memory until the program ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rtcore.chain.arena import Arena
+from rtcore.chain.worker_adapter import CONCEAL, DRY, SILENCE, adapter_address
+from rtcore.chain.worker_records import ADAPTER, AIM, COUNTS, HOP, WORKER
+from rtcore.chain.worker_thread import compile_loop, worker_loop
+from rtcore.dsp.concealment import concealment_memory
+from rtcore.errors import PluginError, StreamError
+from rtcore.kernels.histogram import Histogram
+from rtcore.plugin import Plugin, Spec
+from rtcore.rings import Ring
+
+GIVE_UP_S = 10.0
+STOP_S = 1.0
+_EXIT_S = 0.5
+_LONGEST_S = 10.0  # nobody waits longer for sound
+_QUEUE_S = 0.5
+_FEWEST_WAITING = 4
+_FAILURES_S = 1.0
+_FEWEST_FAILURES = 3
+_FADE_S = 0.005
+_LINE_BYTES = 64
+_WAYS = {"conceal": CONCEAL, "dry": DRY, "silence": SILENCE}
+
+
+def runs_on_worker(plugin: Plugin, hop: int | None) -> bool:
+    """Say where a plugin runs.
+
+    Raises
+    ------
+    PluginError
+        Where its placement is none, or it has no hop to give away.
+    """
+    if plugin.placement not in ("inline", "worker"):
+        msg = (
+            f"plugin '{plugin.id}': placement must be 'inline' or 'worker', got "
+            f"{plugin.placement!r}"
+        )
+        raise PluginError(msg)
+    if plugin.placement == "worker" and hop is None:
+        msg = (
+            f"plugin '{plugin.id}': a worker takes hops of a fixed size; set hop_frames, or "
+            "placement = 'inline'"
+        )
+        raise PluginError(msg)
+    return bool(plugin.placement == "worker")
+
+
+def allowance_frames(plugin: Plugin, spec: Spec, hop: int, block_frames: int) -> int:
+    """Give the frames by which a worker's output is later than it would be inline.
+
+    A result can be played one block after its hop was complete, so one block is the least.
+
+    Raises
+    ------
+    PluginError
+        Where the plugin allows less, or what is no time.
+    """
+    seconds = plugin.worker_allowance_s
+    if seconds is None:
+        return max(hop, block_frames)
+    start = f"plugin '{plugin.id}': worker_allowance_s"
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not number or not 0.0 < seconds <= _LONGEST_S:
+        msg = (
+            f"{start} must be a time from 0 to {_LONGEST_S:g} s, or None for one hop, got "
+            f"{seconds!r}"
+        )
+        raise PluginError(msg)
+    frames = spec.frames(seconds)
+    if frames < block_frames:
+        msg = (
+            f"{start} must be one block at least ({block_frames} frames), got {frames} frames; "
+            "give the worker more time, or use smaller blocks"
+        )
+        raise PluginError(msg)
+    return frames
+
+
+@dataclass(eq=False)
+class Processor:
+    """What a worker runs: code, memory, and what must live as long as they are used."""
+
+    plugin: Plugin
+    spec: Spec
+    hop: int
+    channels: tuple[int, int]
+    fn: int
+    state: int
+    arena: Arena
+    pristine: np.ndarray[Any, Any]
+    aimed: np.ndarray[Any, Any]  # parameters as the audio side sees them
+    controls: np.ndarray[Any, Any]  # and as the processor does
+    keep: tuple[Any, ...]
+
+
+@dataclass(eq=False)
+class _Memory:
+    """All that the thread and the audio side use, at fixed addresses."""
+
+    processor: Processor
+    record: np.ndarray[Any, Any]
+    counts: np.ndarray[Any, Any]
+    semaphores: np.ndarray[Any, Any]
+    parts: list[Any] = field(default_factory=list)
+
+    def tell(self) -> None:
+        """Ask the thread to leave after the hop in hand."""
+        self.record["stop"] = 1
+        _post(self.record["wake"][0])
+
+
+_libc = ctypes.CDLL(None)
+_started: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+def _post(semaphore: Any) -> None:
+    _libc.sem_post(ctypes.c_void_p(int(semaphore)))
+
+
+def _semaphores() -> np.ndarray[Any, Any]:
+    """Make two of them, in cache lines of their own."""
+    lines = np.zeros((3, _LINE_BYTES), np.uint8)
+    skip = -lines.ctypes.data % _LINE_BYTES
+    both = lines.reshape(-1)[skip : skip + 2 * _LINE_BYTES].reshape(2, _LINE_BYTES)
+    for line in both:
+        _libc.sem_init(ctypes.c_void_p(line.ctypes.data), 0, 0)
+    return both
+
+
+def _run(memory: _Memory) -> None:
+    worker_loop(np.uint64(memory.record.ctypes.data), memory.processor.spec.dtype)
+    memory.record["running"] = 0
+    _post(memory.record["done"][0])
+
+
+class Worker:
+    """The thread behind one node, its two rings, and what is counted about it.
+
+    Parameters
+    ----------
+    processor : Processor
+        What it runs.
+    delay_frames : int
+        Silence that goes out first: re-blocking and allowance.
+    latency_frames : int
+        The node's whole latency, with which the input stands in for the output.
+    allowance : int
+        Part of the delay that is the worker's own time, in frames.
+
+    Attributes
+    ----------
+    address, state_address : int
+        The audio side, to be played in a chain.
+    give_up_s : float
+        How long the audio side waits for a result offline.
+    abandoned : bool
+        Whether the thread hung when it was told to stop.
+    """
+
+    def __init__(
+        self, processor: Processor, *, delay_frames: int, latency_frames: int, allowance: int
+    ) -> None:
+        self.plugin_id = processor.plugin.id
+        self.allowance_frames = allowance
+        self.give_up_s = GIVE_UP_S
+        self.abandoned = False
+        self.histogram = Histogram()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._memory = _memory_of(processor, delay_frames, self.histogram)
+        self._counts = self._memory.counts
+        self.address = adapter_address(processor.spec.dtype)
+        self.arena = _outer_arena(processor, latency_frames)
+        self._fill_adapter(processor, delay_frames, latency_frames)
+        self.state_address = self.arena["adapter"].ctypes.data
+        self.pristine = self.arena.memory.copy()
+        weakref.finalize(self, self._memory.tell).atexit = False
+
+    def _fill_adapter(self, processor: Processor, delay: int, latency: int) -> None:
+        arena, spec, hop = self.arena, processor.spec, processor.hop
+        aims, samples, _ = _layout(processor)
+        way = _way(processor)
+        failures = max(_FEWEST_FAILURES, math.ceil(_FAILURES_S * spec.sample_rate / hop))
+        if way == CONCEAL:
+            arena["memory"][...] = concealment_memory(spec.sample_rate, processor.channels[1])
+        values = {
+            "rt_channels_in": processor.channels[0],
+            "rt_channels_out": processor.channels[1],
+            "rt_max_frames": spec.max_frames,
+            "rt_controls": processor.aimed.ctypes.data,
+            "worker": self._memory.record.ctypes.data,
+            "counts": self._counts.ctypes.data,
+            "hop": hop,
+            "delay": delay,
+            "silent_left": delay,
+            "failure_limit": failures,
+            "conceal": way,
+            "item_aims": aims,
+            "item_samples": samples,
+            "control_count": len(processor.plugin.params),
+            "result_samples": _LINE_BYTES,
+            "fade_frames": max(1, spec.frames(_FADE_S)),
+            "span": arena["memory" if way == CONCEAL else "line"].shape[1],
+            "line_delay": latency,
+            **{
+                name: arena[name].ctypes.data
+                for name in ("item", "scratch", "last", "offset", "line", "memory")
+            },
+        }
+        for name, value in values.items():
+            arena["adapter"][name] = value
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def start(self) -> int:
+        """Let the thread run; give the system's number of it.
+
+        Raises
+        ------
+        StreamError
+            Where it hung when it was last told to stop.
+        """
+        with self._lock:
+            if self.abandoned:
+                msg = (
+                    f"the worker of '{self.plugin_id}' hung and was abandoned; build the chain anew"
+                )
+                raise StreamError(msg)
+            record = self._memory.record
+            record["give_up_ns"] = int(1e9 * self.give_up_s)
+            if self._thread is None or not self._thread.is_alive():
+                compile_loop(self._memory.processor.spec.dtype)
+                record["stop"] = 0
+                record["running"] = 1
+                self._thread = threading.Thread(
+                    target=_run,
+                    args=(self._memory,),
+                    name=f"rtcore-worker-{self.plugin_id}",
+                    daemon=True,
+                )
+                self._thread.start()
+                _started.add(self)
+            return int(self._thread.native_id or 0)
+
+    def hurry(self) -> None:
+        """Let the audio side wait for results no longer than a stop may take."""
+        self._memory.record["give_up_ns"] = int(1e9 * STOP_S)
+
+    def tell(self) -> None:
+        """Ask the thread to leave after the hop in hand."""
+        self._memory.tell()
+
+    def leave(self, until: float) -> bool:
+        """Wait for the thread to leave; abandon it where it does not.
+
+        Parameters
+        ----------
+        until : float
+            Time of :func:`time.monotonic`.
+
+        Returns
+        -------
+        bool
+            False where it hangs: its memory is then kept until the program ends.
+        """
+        with self._lock:
+            if self._thread is None or self.abandoned:
+                return not self.abandoned
+            self._thread.join(max(0.0, until - time.monotonic()))
+            self.abandoned = self._thread.is_alive()
+            if self.abandoned:
+                _leak(self._memory)
+            return not self.abandoned
+
+    @property
+    def idle(self) -> bool:
+        """Whether all hops that were sent have been worked on."""
+        counts = self._counts[0]
+        taken_back = int(counts["dropped"]) + int(counts["forgotten"])
+        return int(counts["posted"]) == int(self._memory.record["finished"][0]) + taken_back
+
+    # --- what is counted ------------------------------------------------------------------------
+
+    def begin_session(self) -> None:
+        """Forget how many hops were late since the device was last opened."""
+        self._counts["late_since_start"] = 0
+        self._counts["late_run"] = 0
+
+    def stats(self) -> dict[str, Any]:
+        """Give what was counted, as JSON-able numbers; read without a lock."""
+        counts, record = self._counts[0], self._memory.record[0]
+        return {
+            "allowance_frames": self.allowance_frames,
+            "hop_frames": self._memory.processor.hop,
+            "hops": int(counts["due"]),
+            "late": {
+                "total": int(counts["late_total"]),
+                "since_start": int(counts["late_since_start"]),
+                "longest_run": int(counts["late_longest"]),
+            },
+            "concealed_frames": int(counts["concealed_frames"]),
+            "errors": int(record["errors"]),
+            "dropped_hops": int(counts["dropped"]),
+            "resets": int(counts["resets"]),
+            "abandoned": self.abandoned,
+            "hop_ms": self.histogram.summary_ms(),
+        }
+
+
+def stop_workers(workers: Iterable[Worker], timeout_s: float = STOP_S) -> list[Worker]:
+    """Let workers leave, all within one time; give those that hang and are abandoned."""
+    several = list(workers)
+    for worker in several:
+        worker.tell()
+    until = time.monotonic() + timeout_s
+    return [worker for worker in several if not worker.leave(until)]
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def _way(processor: Processor) -> int:
+    """Choose how late hops are concealed."""
+    wish = processor.plugin.worker_late
+    if wish not in _WAYS:
+        known = ", ".join(_WAYS)
+        msg = f"plugin '{processor.plugin.id}': worker_late must be one of {known}, got {wish!r}"
+        raise PluginError(msg)
+    same = processor.channels[0] == processor.channels[1]
+    return SILENCE if wish == "dry" and not same else _WAYS[wish]
+
+
+def _whole_lines(size: int) -> int:
+    return -(-size // _LINE_BYTES) * _LINE_BYTES
+
+
+def _layout(processor: Processor) -> tuple[int, int, int]:
+    """Give where in a hop its AIM records and its samples begin, and its bytes in all."""
+    aims = HOP.itemsize
+    samples = _whole_lines(aims + len(processor.plugin.params) * AIM.itemsize)
+    sound = processor.channels[0] * processor.hop * processor.spec.dtype.itemsize
+    return aims, samples, _whole_lines(samples + sound)
+
+
+def _memory_of(processor: Processor, delay: int, histogram: Histogram) -> _Memory:
+    spec, hop, (_, wide) = processor.spec, processor.hop, processor.channels
+    _, samples, item_bytes = _layout(processor)
+    result_bytes = _LINE_BYTES + _whole_lines(wide * hop * spec.dtype.itemsize)
+    # As many as one call may need, twice; else half a second.
+    together = 2 * math.ceil((spec.max_frames + delay) / hop) + 2
+    limit = max(_FEWEST_WAITING, math.ceil(_QUEUE_S * spec.sample_rate / hop), together)
+    hops = Ring(np.dtype((np.void, item_bytes)), limit + 1)
+    results = Ring(np.dtype((np.void, result_bytes)), 2 * limit + 8)
+    hand = Arena(
+        {
+            "item": (np.dtype(np.uint8), (item_bytes,)),
+            "result": (np.dtype(np.uint8), (result_bytes,)),
+            "clock": (np.dtype(np.uint8), (_LINE_BYTES,)),
+            "record": (WORKER, (1,)),
+            "counts": (COUNTS, (1,)),
+        }
+    )
+    semaphores = _semaphores()
+    record = hand["record"]
+    values = {
+        "wake": semaphores[0].ctypes.data,
+        "done": semaphores[1].ctypes.data,
+        "hops": hops.address,
+        "results": results.address,
+        "limit": limit,
+        "fn": processor.fn,
+        "state": processor.state,
+        "memory": processor.arena.memory.ctypes.data,
+        "pristine": processor.pristine.ctypes.data,
+        "memory_bytes": processor.arena.memory.nbytes,
+        "controls": processor.controls.ctypes.data,
+        "control_count": len(processor.plugin.params),
+        "hop": hop,
+        "channels_out": wide,
+        "item": hand["item"].ctypes.data,
+        "item_samples": samples,
+        "result": hand["result"].ctypes.data,
+        "result_samples": _LINE_BYTES,
+        "clock": hand["clock"].ctypes.data,
+        "histogram": histogram.address,
+    }
+    for name, value in values.items():
+        record[name] = value
+    parts = [hops, results, hand, histogram]
+    return _Memory(processor, record, hand["counts"], semaphores, parts)
+
+
+def _outer_arena(processor: Processor, latency: int) -> Arena:
+    """Lay out what the audio side changes."""
+    spec, (narrow, wide) = processor.spec, processor.channels
+    way = _way(processor)
+    line = latency + spec.max_frames if way == DRY else 1
+    size = concealment_memory(spec.sample_rate).shape[1] if way == CONCEAL else 1
+    return Arena(
+        {
+            "adapter": (ADAPTER, (1,)),
+            "item": (np.dtype(np.uint8), (_layout(processor)[2],)),
+            "scratch": (np.dtype(np.int64), (2,)),
+            "last": (spec.dtype, (wide,)),
+            "offset": (np.dtype(np.float64), (wide,)),
+            "line": (spec.dtype, (narrow, line)),
+            "memory": (np.dtype(np.float64), (wide, size)),
+        }
+    )
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+def _leak(memory: _Memory) -> None:
+    """Keep memory for ever: a thread that hangs may come back to it at any time."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Let all workers leave before the interpreter frees what they use."""
+    stop_workers(list(_started), _EXIT_S)
+
+
+def _forked() -> None:
+    """In a child process there are no threads: they are started anew when needed."""
+    for worker in list(_started):
+        worker._memory.record["running"] = 0  # noqa: SLF001 - our own class
+
+
+os.register_at_fork(after_in_child=_forked)
