@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("rtcore.cli.bench:bench", "Measure what the shipped chains cost here."),
     "calibrate": ("rtcore.cli.calibrate:calibrate", "Tie a device's full scale to sound pressure."),
     "plugins": ("rtcore.cli.plugins:plugins", "List, show, write and check plugins."),
+    "models": ("rtcore.cli.models:models", "List, show and verify model bundles."),
     "audiogram": ("rtcore.cli.audiogram:audiogram", "Show hearing losses and the gain they need."),
 }
 

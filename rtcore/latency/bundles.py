@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""Whether a model bundle does what its manifest claims: each claim is checked by running it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rtcore.chain import Chain
+from rtcore.host import find
+from rtcore.latency.delay import measure_delay
+from rtcore.latency.lookahead import measure_lookahead
+from rtcore.latency.systems.base import ChainSystem
+from rtcore.latency.timing.compute import measure_compute
+from rtcore.models import Bundle
+from rtcore.onnx.runner import LoadedBundle
+
+_SECONDS = 3.0
+_SURE = 0.5  # from this confidence on a measured delay is believed
+_NEAR_FRAMES = 0.5
+_PACKET_S = 0.02
+_LOSS = 0.3
+_CHUNKS = (1, 7, 64, 441, 4096)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a manifest, and what came of it.
+
+    Attributes
+    ----------
+    what : str
+        What is claimed.
+    declared, measured : str
+        In words.
+    holds : bool or None
+        None where it could not be told.
+    note : str
+        What else one should know.
+    """
+
+    what: str
+    declared: str
+    measured: str
+    holds: bool | None
+    note: str = ""
+
+
+def verify_bundle(
+    bundle: Bundle,
+    *,
+    sample_rate: int | None = None,
+    seconds: float = 5.0,
+    progress: Callable[[str], None] | None = None,
+) -> list[Claim]:
+    """Check the claims of a bundle by running it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Read already; its models are opened here.
+    sample_rate : int, optional
+        Of the stream, in Hz; the model's own by default.
+    seconds : float
+        How long its hops are timed, paced like audio.
+    progress : function, optional
+        Called with what comes next.
+
+    Returns
+    -------
+    list of Claim
+
+    Raises
+    ------
+    RtcoreError
+        Where it cannot be run at all: a file that is missing or damaged, or does not fit.
+    """
+    tell = progress or _silent
+    rate = sample_rate or bundle.manifest.sample_rate
+    found = list(_files(bundle))
+    tell("opening")
+    loaded = LoadedBundle(bundle, {})
+    chain = _chain(bundle, rate)
+    checks: list[tuple[str, Callable[[], Iterator[Claim]]]] = [
+        ("states", lambda: _states(loaded)),
+        ("streaming", lambda: _streaming(chain)),
+        ("robustness", lambda: _robust(chain)),
+        ("look-ahead", lambda: _ahead(chain, bundle)),
+        ("latency", lambda: _latency(chain, bundle)),
+        ("time per hop", lambda: _time(chain, seconds)),
+    ]
+    for name, check in checks:
+        tell(name)
+        found.extend(check())
+    return found
+
+
+def _silent(_what: str) -> None:
+    """Say nothing."""
+
+
+def _chain(bundle: Bundle, rate: int) -> Chain:
+    model = find("model")(bundle=str(bundle.folder))
+    return Chain([model], sample_rate=rate, channels=bundle.manifest.channels)
+
+
+def _files(bundle: Bundle) -> Iterator[Claim]:
+    for stage in bundle.manifest.stage:
+        path = bundle.folder / stage.file
+        if stage.sha256 is None:
+            there = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "-"
+            note = f'add sha256 = "{there}" to its stage'
+            yield Claim(f"{stage.file}: checksum", "none", f"{there[:12]} ...", None, note)
+        else:  # one that differs is refused when the file is opened
+            yield Claim(f"{stage.file}: checksum", f"{stage.sha256[:12]} ...", "the same", True)
+
+
+def _states(loaded: LoadedBundle) -> Iterator[Claim]:
+    """Run each stage twice, with its states and without: they must be finite and must matter."""
+    row = loaded.program.memory.copy()[None]
+    bindings = loaded.bind(row)[0]
+    rng = np.random.default_rng(0)
+    for stage, wiring, pair in zip(
+        loaded.bundle.manifest.stage, loaded.program.wirings, bindings, strict=True
+    ):
+        sound = [name for name in wiring.inputs if name not in wiring.states]
+        for name in sound:
+            array = pair[0].inputs[name]
+            if array.dtype.kind == "f" and array.size > 1:
+                array[...] = rng.normal(0.0, 0.1, array.shape)
+        for taken, given in wiring.states.items():
+            yield _state(f"{stage.file}: state {taken}", taken, given, pair, wiring)
+
+
+def _state(what: str, taken: str, given: str, pair: Any, wiring: Any) -> Claim:
+    """Run twice on the same sound: with the state that came, and with the state as at first."""
+    even, odd = pair
+    kept = {name: array.copy() for name, array in even.inputs.items()}
+    even.run()
+    after = even.outputs[given].copy()
+    if not np.isfinite(after).all():
+        return Claim(what, f"takes over {given}", "is not finite after a hop", False)
+    changed = not np.array_equal(after, kept[taken].reshape(after.shape))
+    for name in (n for n in wiring.inputs if n not in wiring.states):
+        odd.inputs[name][...] = kept[name]
+    odd.run()
+    heard = [odd.outputs[n].copy() for n in odd.outputs]
+    odd.inputs[taken][...] = kept[taken].reshape(odd.inputs[taken].shape)
+    odd.run()
+    matters = any(
+        not np.array_equal(a, odd.outputs[n]) for a, n in zip(heard, odd.outputs, strict=True)
+    )
+    for name, array in kept.items():
+        even.inputs[name][...] = array
+    measured = "changes and matters" if changed and matters else "makes no difference"
+    return Claim(what, f"takes over {given}", measured, changed and matters)
+
+
+def _noise(chain: Chain, seconds: float, level: float = 0.1) -> np.ndarray:
+    frames = round(seconds * chain.sample_rate)
+    rng = np.random.default_rng(1)
+    return rng.normal(0.0, level, (chain.channels_in, frames)).astype(chain.spec.dtype)
+
+
+def _streaming(chain: Chain) -> Iterator[Claim]:
+    """Cut the same sound in other ways: the output must be the same, bit for bit."""
+    x = _noise(chain, 1.0)
+    whole = chain.render(x)
+    same = []
+    for chunk in _CHUNKS:
+        chain.reset()
+        parts = [chain.process(x[:, k : k + chunk]) for k in range(0, x.shape[1], chunk)]
+        same.append(np.array_equal(whole, np.concatenate([*parts, chain.flush()], axis=1)))
+    wrong = [str(chunk) for chunk, good in zip(_CHUNKS, same, strict=True) if not good]
+    measured = "differs in chunks of " + ", ".join(wrong) if wrong else "bit for bit"
+    yield Claim("streaming equals one piece", "bit for bit", measured, not wrong)
+
+
+def _robust(chain: Chain) -> Iterator[Claim]:
+    """Play what is hard on recurrent states; nothing may fail or blow up."""
+    frames = round(_SECONDS * chain.sample_rate)
+    loud = np.sign(_noise(chain, _SECONDS))
+    sounds: dict[str, tuple[np.ndarray, bool]] = {
+        "silence": (np.zeros_like(loud), False),
+        "full-scale noise": (loud, False),
+        "full-scale DC": (np.ones_like(loud), False),
+        "everything lost": (np.zeros_like(loud), True),
+    }
+    for name, (x, lost) in sounds.items():
+        chain.reset()
+        y = chain.process(x, lost=lost)
+        faults = any(step["faults"] for step in chain.stats())
+        peak = float(np.abs(y).max(initial=0.0))
+        good = not faults and y.shape[1] == frames
+        measured = f"peak {peak:.3g}" if good else "failed, or gave what is not finite"
+        yield Claim(f"{name} for {_SECONDS:g} s", "finite", measured, good)
+    chain.reset()
+
+
+class _LossySystem(ChainSystem):
+    """A chain behind a link that loses every third packet or so, the same at every run."""
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Play packet by packet; lost ones are silent and flagged."""
+        chain = self.chain
+        chain.reset()
+        packet = round(_PACKET_S * chain.sample_rate)
+        rng = np.random.default_rng(2)
+        played = [np.zeros((chain.channels_out, 0))]
+        for start in range(0, x.shape[1], packet):
+            piece = x[:, start : start + packet].astype(chain.spec.dtype)
+            lost = bool(rng.random() < _LOSS)
+            played.append(chain.process(np.zeros_like(piece) if lost else piece, lost=lost))
+        return np.concatenate(played, axis=1)
+
+
+def _ahead(chain: Chain, bundle: Bundle) -> Iterator[Claim]:
+    # A concealer does nothing of note where nothing is lost.
+    kind = _LossySystem if bundle.manifest.concealment else ChainSystem
+    system = kind(chain, bundle.manifest.id)
+    found = measure_lookahead(system, budget_s=5.0)
+    aligned = found.samples + chain.latency_frames
+    declared = chain.lookahead_frames
+    note = ""
+    if aligned < declared:
+        note = "declared is more than was found"
+    measured = f"{aligned} frames"
+    yield Claim("look-ahead, aligned", f"{declared} frames", measured, aligned <= declared, note)
+
+
+def _latency(chain: Chain, bundle: Bundle) -> Iterator[Claim]:
+    delay = measure_delay(ChainSystem(chain, bundle.manifest.id))
+    declared = f"{chain.latency_frames} frames ({1000.0 * chain.latency_s:.4g} ms)"
+    if delay.confidence < _SURE:
+        note = f"confidence {delay.confidence:.2f}: {delay.method}"
+        yield Claim("latency", declared, "unknown", None, note)
+        return
+    holds = abs(delay.samples - chain.latency_frames) <= _NEAR_FRAMES
+    yield Claim("latency", declared, f"{delay.samples:.4g} frames", holds)
+
+
+def _time(chain: Chain, seconds: float) -> Iterator[Claim]:
+    hop = chain.nodes[0].node.hop_frames or 1
+    compute = measure_compute(
+        ChainSystem(chain, "model"), block_samples=hop, seconds=seconds, hogged=False
+    )
+    hop_ms = 1000.0 * hop / chain.sample_rate
+    p50, p99 = compute.idle.ms["p50"], compute.idle.ms["p99"]
+    note = "on this machine, in one thread, paced like audio"
+    measured = f"p50 {p50:.3g} ms, p99 {p99:.3g} ms"
+    yield Claim("time per hop", f"within {hop_ms:.4g} ms", measured, p99 <= hop_ms, note)
