@@ -128,7 +128,10 @@ def rfft(x: Any, re: Any, im: Any, factors: Any, cos: Any, sin: Any, work: Any) 
         work[0, k] = x[2 * k]
         work[1, k] = x[2 * k + 1]
     at = _transform(factors, cos, sin, work, half // 2 + 1)
-    _part(work[at], work[at + 1], re, im, cos, sin)
+    # The spectrum of the sound, out of that of its even samples plus i times the odd ones
+    re[0], re[half] = work[at, 0] + work[at + 1, 0], work[at, 0] - work[at + 1, 0]
+    im[0] = im[half] = 0
+    part_halves(work[at], work[at + 1], re, im, half, cos, sin)
 
 
 @helper
@@ -146,29 +149,13 @@ def irfft(re: Any, im: Any, x: Any, factors: Any, cos: Any, sin: Any, work: Any)
     """
     half = work.shape[1]
     # The inverse of a complex transform is the transform with both parts exchanged.
-    _join(re, im, work[1], work[0], cos, sin)
+    work[1, 0], work[0, 0] = re[0] + re[half], re[0] - re[half]
+    join_halves(re, im, work[1], work[0], half, cos, sin)
     at = _transform(factors, cos, sin, work, half // 2 + 1)
     scale = x.dtype.type(1.0 / (2 * half))
     for k in range(half):
         x[2 * k] = work[at + 1, k] * scale
         x[2 * k + 1] = work[at, k] * scale
-
-
-@helper
-def _part(zr: Any, zi: Any, re: Any, im: Any, cos: Any, sin: Any) -> None:
-    """Take the spectrum of the real sound out of that of its even and odd samples."""
-    half = zr.size
-    re[0], re[half] = zr[0] + zi[0], zr[0] - zi[0]
-    im[0] = im[half] = 0
-    part_halves(zr, zi, re, im, half, cos, sin)
-
-
-@helper
-def _join(re: Any, im: Any, zr: Any, zi: Any, cos: Any, sin: Any) -> None:
-    """Give twice the spectrum of the even samples plus i times the odd ones."""
-    half = zr.size
-    zr[0], zi[0] = re[0] + re[half], re[0] - re[half]
-    join_halves(re, im, zr, zi, half, cos, sin)
 
 
 @helper

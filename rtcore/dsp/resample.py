@@ -18,15 +18,20 @@ from math import floor, gcd
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from rtcore.dsp.vector import INDEX, load, multiply_add, vector_type
 from rtcore.errors import PluginError
 from rtcore.kernels import helper
 
 #: Frames of the lower rate: 2 ms of speech at 16 kHz.
 HALF_WIDTH = 32.0
 _SHORTEST = 8.0  # below it the pass band is no longer worth its name
-_PADDED_TO = 32  # taps; whole vectors of any width
+_PADDED_TO = 32  # taps; they are weighed so many at once, in vectors of any width
 _MARGIN_DB = 1.5  # by which designs of Kaiser's formulas can miss the attenuation asked for
 
 
@@ -194,16 +199,61 @@ def resample_hop(x: Any, y: Any, history: Any, taps: Any, down: int) -> None:
     """
     up, length = taps.shape
     past = length - 1
+    zero = x.dtype.type(0)
     for i in range(x.size):
-        history[past + i] = x[i]
+        # Adding zero flushes a subnormal sample, which must not lie in the history.
+        history[past + i] = x[i] + zero
     start, phase = 0, 0
     for i in range(y.size):
-        total = taps[phase, 0] * history[start]
-        for k in range(1, length):
-            total += taps[phase, k] * history[start + k]
-        y[i] = total
+        y[i] = _weighed(history, start, taps, phase)
         phase += down
         start += phase // up
         phase %= up
     for i in range(past):
         history[i] = history[i + x.size]
+
+
+@intrinsic
+def _weighed(typing_context: Any, history: Any, start: Any, taps: Any, phase: Any) -> Any:
+    """Give the sum of products of the samples from ``start`` on and the taps of a phase.
+
+    The taps are summed in an order that depends on their number alone.
+    """
+    del typing_context, start, phase
+
+    def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        samples = context.make_array(history)(context, builder, args[0]).data
+        table = context.make_array(taps)(context, builder, args[2])
+        length = builder.extract_value(table.shape, 1)
+        weights = builder.gep(table.data, [builder.mul(args[3], length)])
+        samples = builder.gep(samples, [args[1]])
+        vector = vector_type(context, history.dtype)
+        zero = ir.Constant(vector, None)
+        count = _PADDED_TO // vector.count
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(count)]
+        rounds = builder.udiv(length, ir.Constant(INDEX, _PADDED_TO))
+        with cgutils.for_range(builder, rounds) as loop:
+            base = builder.mul(loop.index, ir.Constant(INDEX, _PADDED_TO))
+            for k, total in enumerate(sums):
+                index = builder.add(base, ir.Constant(INDEX, k * vector.count))
+                heard = load(builder, samples, index, vector)
+                gain = load(builder, weights, index, vector)
+                added = multiply_add(context, builder, heard, gain, builder.load(total))
+                builder.store(added, total)
+        return _sum_of_lanes(builder, _sum(builder, [builder.load(total) for total in sums]))
+
+    return history.dtype(history, types.int64, taps, types.int64), codegen
+
+
+def _sum(builder: Any, values: list[Any]) -> Any:
+    """Add pairs, then pairs of sums, and so on."""
+    while len(values) > 1:
+        values = [builder.fadd(a, b) for a, b in zip(values[::2], values[1::2], strict=True)]
+    return values[0]
+
+
+def _sum_of_lanes(builder: Any, values: Any) -> Any:
+    index = ir.IntType(32)
+    lanes = [builder.extract_element(values, index(k)) for k in range(values.type.count)]
+    half = len(lanes) // 2
+    return _sum(builder, [lane for k in range(half) for lane in (lanes[k], lanes[k + half])])

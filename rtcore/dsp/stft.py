@@ -134,10 +134,12 @@ def push_hop(x: Any, history: Any) -> None:
         The last n frames, the newest at the end.
     """
     kept = history.size - x.size
+    zero = x.dtype.type(0)
     for i in range(kept):
         history[i] = history[i + x.size]
     for i in range(x.size):
-        history[kept + i] = x[i]
+        # Adding zero flushes a subnormal sample, which must not lie in the history.
+        history[kept + i] = x[i] + zero
 
 
 @helper

@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite.binding import get_host_cpu_features
 from numba import njit
+from processors import PROCESSORS, outcome
 
 from rtcore.dsp import fir_block, fir_buffers, fir_facts, main_peak
 
@@ -112,14 +107,6 @@ class TestChunking:
         assert np.array_equal(expected, filtered(x, h, cuts))
 
 
-#: Processor and the features that it is compiled for: no FMA, FMA on short vectors, long vectors.
-PROCESSORS = {
-    "generic": "",
-    "sandybridge": "+avx,+sse4.2",
-    "haswell": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2",
-    "skylake-avx512": "+avx,+avx2,+fma,+avx512f,+avx512vl,+avx512dq,+avx512bw,+sse4.2",
-}
-
 CHILD = """
 import numpy as np
 from rtcore.dsp import fir_block, fir_buffers
@@ -144,23 +131,10 @@ assert not any("fmaf" in code for code in fir_block.inspect_asm().values()), "ca
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="names x86-64 processors")
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_other_processors(processor):
     """Compiled for a processor with shorter or longer vectors or without FMA it is as right."""
-    wanted = PROCESSORS[processor]
-    host = get_host_cpu_features()
-    if not all(host.get(feature[1:], False) for feature in wanted.split(",") if feature):
-        pytest.skip(f"this processor cannot run code for {processor}")
-    choice = {"NUMBA_CPU_NAME": processor, **({"NUMBA_CPU_FEATURES": wanted} if wanted else {})}
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD],
-        env={**os.environ, **choice},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (0, "") == (child.returncode, child.stderr)
+    assert (0, "") == outcome(CHILD, processor)
 
 
 class TestFacts:
