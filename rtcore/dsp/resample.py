@@ -139,7 +139,9 @@ class ResamplerDesign:
 def _check(rate_in: int, rate_out: int, half_width: float, stop_db: float) -> None:
     for rate in (rate_in, rate_out):
         if rate != int(rate) or rate < 1:
-            raise PluginError(f"a sample rate of {rate} Hz cannot be converted; give whole numbers")
+            raise PluginError(
+                f"a sample rate of {rate} Hz cannot be converted; give whole numbers above 0"
+            )
     if not half_width >= _SHORTEST:
         raise PluginError(
             f"half_width: a filter of {half_width} frames to either side is too short; "
