@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from rtcore.hearing import Audiogram, Listener
     from rtcore.kernels import helper, kernel
+    from rtcore.plc import Concealer
     from rtcore.plugin import Attached, Param, Plugin, Prepared, Setting, Spec
 
 _HOME = {
@@ -43,6 +44,7 @@ _HOME = {
     "Parallel": "rtcore.chain",
     "PerEar": "rtcore.chain",
     "Engine": "rtcore.engine",
+    "Concealer": "rtcore.plc",
     "Audiogram": "rtcore.hearing",
     "Listener": "rtcore.hearing",
     "RtcoreError": "rtcore.errors",
@@ -62,6 +64,7 @@ __all__ = [
     "Audiogram",
     "Chain",
     "CheckFailed",
+    "Concealer",
     "ConfigError",
     "DeviceError",
     "Engine",

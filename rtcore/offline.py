@@ -14,9 +14,10 @@ import numpy as np
 
 from rtcore.audiofile import AudioInfo, Writer, blocks, info
 from rtcore.chain import Chain
+from rtcore.errors import ConfigError
 from rtcore.replay import Replay, SessionLog
 
-__all__ = ["FileReport", "process_file", "stream_blocks"]
+__all__ = ["FileReport", "Losses", "process_file", "stream_blocks"]
 
 _FEED_FRAMES = 16384
 
@@ -64,6 +65,53 @@ class FileReport:
     faults: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Losses:
+    """Which packets of a file never came.
+
+    Parameters
+    ----------
+    lost : ndarray of bool, shape (packets,)
+        True where a packet was lost; its samples count as zeros, whatever the file holds.
+    packet_ms : float
+        Length of a packet.
+    name : str
+        Of the file that the trace comes from, for errors.
+    """
+
+    lost: np.ndarray
+    packet_ms: float = 20.0
+    name: str = "the trace"
+
+    def packet_frames(self, sample_rate: float) -> int:
+        """Give the length of a packet in frames.
+
+        Raises
+        ------
+        ConfigError
+            Where that is no whole number.
+        """
+        frames = self.packet_ms * sample_rate / 1000.0
+        if round(frames) < 1 or abs(frames - round(frames)) > 1e-6:
+            what = f"packets of {self.packet_ms:g} ms are {frames:g} frames at {sample_rate:g} Hz"
+            raise ConfigError(self.name, f"{what}; give a --packet-ms that makes whole frames")
+        return round(frames)
+
+    def check(self, frames: int, sample_rate: float) -> None:
+        """Refuse a file that has another number of packets; the last one may be shorter.
+
+        Raises
+        ------
+        ConfigError
+            With both numbers.
+        """
+        packets = -(-frames // self.packet_frames(sample_rate))
+        if packets != len(self.lost):
+            what = f"tells of {len(self.lost)} packets, and {frames} frames at {sample_rate:g} Hz"
+            remedy = f"are {packets} of {self.packet_ms:g} ms; give the file's own trace"
+            raise ConfigError(self.name, f"{what} {remedy}")
+
+
 def process_file(
     source: Path,
     target: Path,
@@ -71,6 +119,7 @@ def process_file(
     *,
     tail: bool = True,
     log: SessionLog | None = None,
+    losses: Losses | None = None,
     on_frames: Callable[[int], None] | None = None,
     **options: Any,
 ) -> FileReport:
@@ -86,6 +135,8 @@ def process_file(
         Whether the output goes on for the chain's tail after the input has ended.
     log : SessionLog, optional
         A session to be played again on the chain.
+    losses : Losses, optional
+        Packets of the file that never came.
     on_frames : function, optional
         Called with the number of frames read since the last call.
     **options
@@ -106,6 +157,8 @@ def process_file(
     chain = make_chain(header)
     report = FileReport(source, target, header.sample_rate, header.channels, chain.channels_out)
     report.latency_frames = chain.latency_frames
+    if losses is not None and header.frames is not None:
+        losses.check(header.frames, header.sample_rate)
     chain.stream.on_event = lambda event: _keep_fault(report, event)
     writer = Writer(target, header.sample_rate, chain.channels_out, source=source, **options)
     report.subtype = writer.subtype
@@ -114,7 +167,7 @@ def process_file(
         heard = _counted(
             blocks(source, feed_frames(chain), str(chain.spec.dtype)), report, on_frames
         )
-        for block in stream_blocks(chain, heard, tail=tail, log=log):
+        for block in stream_blocks(chain, heard, tail=tail, log=log, losses=losses):
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
             out.write(block)
     report.frames_out, report.clipped = writer.frames, writer.clipped
@@ -130,7 +183,12 @@ def feed_frames(chain: Chain) -> int:
 
 
 def stream_blocks(
-    chain: Chain, source: Iterable[np.ndarray], *, tail: bool = True, log: SessionLog | None = None
+    chain: Chain,
+    source: Iterable[np.ndarray],
+    *,
+    tail: bool = True,
+    log: SessionLog | None = None,
+    losses: Losses | None = None,
 ) -> Iterator[np.ndarray]:
     """Play blocks through a chain and give what comes out: as many frames, and the tail.
 
@@ -144,18 +202,27 @@ def stream_blocks(
         Whether ``chain.tail_frames`` frames follow the last block.
     log : SessionLog, optional
         A session to be played again.
+    losses : Losses, optional
+        Packets that never came; what follows the last of them was received.
 
     Yields
     ------
     ndarray, shape (channels_out, frames)
+
+    Raises
+    ------
+    ConfigError
+        Where packets do not consist of whole blocks of the chain.
     """
     grain = chain.table.graph.block_frames
     replay = None if log is None else Replay(log, chain)
+    if losses is not None:
+        _check_packets(chain, losses)
     late = np.empty((chain.channels_out, 0), chain.spec.dtype)
     for block in source:
         frames = block.shape[1]
         # Only the last block is padded; what is heard beyond its end belongs to the tail.
-        y = _play(chain, np.pad(block, ((0, 0), (0, -frames % grain))), replay)
+        y = _play(chain, np.pad(block, ((0, 0), (0, -frames % grain))), replay, losses)
         late = y[:, frames:]
         yield y[:, :frames]
     left = chain.tail_frames if tail else 0
@@ -168,11 +235,30 @@ def stream_blocks(
         late = late[:, :0]
 
 
-def _play(chain: Chain, block: np.ndarray, replay: Replay | None) -> np.ndarray:
-    """Play one block, with the changes that fall into it."""
+def _play(
+    chain: Chain, block: np.ndarray, replay: Replay | None, losses: Losses | None = None
+) -> np.ndarray:
+    """Play one block, with the changes and the losses that fall into it."""
     if replay is not None:
         replay.prepare(chain.stream.position + block.shape[1])
-    return chain.process(block)
+    if losses is None:
+        return chain.process(block)
+    packet = losses.packet_frames(chain.sample_rate)
+    played, done = [], 0
+    while done < block.shape[1]:
+        index, inside = divmod(chain.stream.position, packet)
+        piece = block[:, done : done + packet - inside]
+        lost = index < len(losses.lost) and bool(losses.lost[index])
+        played.append(chain.process(np.zeros_like(piece) if lost else piece, lost=lost))
+        done += piece.shape[1]
+    return np.concatenate(played, axis=1)
+
+
+def _check_packets(chain: Chain, losses: Losses) -> None:
+    packet, grain = losses.packet_frames(chain.sample_rate), chain.table.graph.block_frames
+    if packet % grain:
+        what = f"packets of {packet} frames are no multiple of the chain's blocks of {grain}"
+        raise ConfigError(losses.name, f"{what}; give another --block, or none")
 
 
 def _counted(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtcore.audiofile import AudioInfo
     from rtcore.chain import Chain
     from rtcore.chain.config import ChainConfig
-    from rtcore.offline import FileReport
+    from rtcore.offline import FileReport, Losses
     from rtcore.replay import SessionLog
 
 _PATH = click.Path(path_type=Path)
@@ -34,6 +34,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--dither", is_flag=True, help="Add noise of one step before rounding.")
 @click.option("--block", type=click.IntRange(1, 65536), help="Feed blocks of so many frames.")
 @click.option("--replay", type=_PATH, metavar="LOG", help="Play a recorded session again.")
+@click.option("--trace", type=_PATH, help="Lost packets of IN: a 0 or 1 a line for each.")
+@click.option("--packet-ms", type=float, default=20.0, help="Length of a packet of --trace.")
 @json_option
 def process(
     paths: tuple[Path, ...],
@@ -41,6 +43,8 @@ def process(
     suffix: str | None,
     block: int | None,
     replay: Path | None,
+    trace: Path | None,
+    packet_ms: float,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -54,10 +58,13 @@ def process(
     rtcore process in.wav out.flac -c chain.toml
     rtcore process in.wav out.wav -p gain:gain_db=-6 -p limiter
     rtcore process scenes/*.wav enhanced/ -c chain.toml --subtype PCM_16
+    rtcore process lossy.wav out.wav -p plc-pitch --trace lossy_is_lost.txt
     """
     if len(paths) < 2:
         raise click.UsageError("name what to read and what to write: IN OUT, or IN... FOLDER")
     make, log = _chain_maker(choice, block, replay)
+    if trace is not None:
+        options["losses"] = _losses(trace, packet_ms, replay)
     jobs = plan(list(paths[:-1]), paths[-1], suffix)
     reports, failed = _run_all(jobs, make, log, options, alone=len(jobs) == 1)
     for report in reports:
@@ -146,6 +153,18 @@ def _chain_maker(
         return config.build()
 
     return make, log
+
+
+def _losses(trace: Path, packet_ms: float, replay: Path | None) -> Losses:
+    """Read which packets were lost."""
+    from rtcore.challenges.plc.traces import read_trace
+    from rtcore.offline import Losses
+
+    if replay is not None:
+        raise click.UsageError("a session tells its own losses; give --trace or --replay, not both")
+    if not packet_ms > 0.0:
+        raise click.UsageError(f"--packet-ms must be more than 0, got {packet_ms:g}")
+    return Losses(read_trace(trace), packet_ms, str(trace))
 
 
 def check_stream(config: ChainConfig, header: AudioInfo) -> None:

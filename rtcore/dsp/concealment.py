@@ -83,6 +83,8 @@ class ConcealmentTuning:
         Normalised correlation below which a sound is noise, and above which it is periodic.
     most_periods : float
         Pitch periods that are repeated in the end.
+    grow_ms : float
+        One period is repeated first, and one more with each `grow_ms`: a single one would buzz.
     steepest_db_per_ms : float
         A sound that was dying away goes on doing so, at most this fast.
     fade_ms, fade_share, longest_fade_ms : float
@@ -102,7 +104,8 @@ class ConcealmentTuning:
     end_ms: float = 180.0
     noise_below: float = 0.3
     voiced_above: float = 0.8
-    most_periods: float = 3.0
+    most_periods: float = 9.0
+    grow_ms: float = 10.0
     steepest_db_per_ms: float = 0.3
     fade_ms: float = 4.0
     fade_share: float = 0.1
@@ -119,6 +122,7 @@ class ConcealmentTuning:
     _NOISE_BELOW,
     _VOICED_ABOVE,
     _MOST_PERIODS,
+    _GROW_MS,
     _STEEPEST,
     _FADE_MS,
     _FADE_SHARE,
@@ -127,7 +131,7 @@ class ConcealmentTuning:
     _ENVELOPE_MS,
     _FLOOR,
     _SHORTER,
-) = range(_TUNING, _TUNING + 13)
+) = range(_TUNING, _TUNING + 14)
 # Where the arrays begin.
 (
     _O_HISTORY,
@@ -187,7 +191,7 @@ def concealment_memory(
     )
     row[_LOW] = math.floor(_SHORTEST_LAG_MS * rate)
     row[_HIGH] = math.ceil(_LONGEST_LAG_MS * rate)
-    row[_TUNING : _TUNING + 13] = astuple(tuning or ConcealmentTuning())
+    row[_TUNING : _TUNING + 14] = astuple(tuning or ConcealmentTuning())
     row[_O_HISTORY : _O_SPARE + 1] = _HEADER + np.cumsum((0, *sizes[:-1]))
     return np.tile(row, (channels, 1))
 
@@ -414,8 +418,7 @@ def _excite(memory: Any, out: Any) -> None:
     voiced = memory[_VOICED]
     noisy = math.sqrt(1.0 - voiced * voiced)
     made = int(memory[_MADE])
-    # One period for the first 10 ms, and one more with each 10 ms: a single one would buzz.
-    span = period * max(1, min(1 + int(made / memory[_RATE] / 10.0), most))
+    span = period * max(1, min(1 + int(made / memory[_RATE] / memory[_GROW_MS]), most))
     at = made % span
     seed = int(memory[_SEED])
     for i in range(out.size):
