@@ -31,6 +31,10 @@ SHORT = {
         ["--repeats", "1"],
         {"rows": {"dtype", "block", "% of peak", "pedalboard / chain", "lfilter / chain"}},
     ),
+    "inference": (
+        ["--seconds", "0.03", "--repeats", "1"],
+        {"rows": {"model", "load", "way", "run p50 us", "ready p99 us", "late %"}},
+    ),
     "paced": (
         ["gain", "hearing_aid", "--seconds", "0.1"],
         {"rows": {"name", "block_samples", "idle", "declared", "measured"}},

@@ -26,11 +26,13 @@ def check_file(path: Path, sha256: str | None) -> None:
     Raises
     ------
     ModelError
-        Where it is missing, a folder, empty, unreadable, or another file than was meant.
+        Where it is missing, no regular file, empty, unreadable, or another file than was meant.
     """
     try:
         if path.is_dir():
             raise ModelError(f"{path}: this is a folder; name the .onnx file in it")
+        if path.exists() and not path.is_file():  # to read a pipe could take for ever
+            raise ModelError(f"{path}: this is no regular file; copy the model into one")
         with path.open("rb") as file:
             if not file.read(1):
                 raise ModelError(f"{path}: this model file is empty; fetch it again")
@@ -40,9 +42,10 @@ def check_file(path: Path, sha256: str | None) -> None:
         raise ModelError(
             f"{path}: there is no such model file; check its name and folder"
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or error
         raise ModelError(
-            f"{path}: this model file cannot be read: {error.strerror}; check its rights"
+            f"{path}: this model file cannot be read: {reason}; check its name and its rights"
         ) from error
     if sha256 and found != sha256.lower():
         raise ModelError(

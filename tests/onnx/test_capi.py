@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.machinery
+import os
 import re
 import shutil
 
@@ -155,9 +156,27 @@ def test_an_unreadable_file_is_told(runtime, tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("rtcore.onnx.files.Path.open", denied)
-    assert "cannot be read: Permission denied; check its rights" in refusal(
+    assert "cannot be read: Permission denied; check its name and its rights" in refusal(
         runtime, tmp_path / "m.onnx"
     )
+
+
+def test_a_pipe_is_told(runtime, tmp_path):
+    """A pipe is not read, which could take for ever."""
+    os.mkfifo(tmp_path / "m.onnx")
+    assert refusal(runtime, tmp_path / "m.onnx").endswith("copy the model into one")
+
+
+def test_an_impossible_name_is_told(runtime):
+    """A name that no file can have is refused as any other."""
+    assert "check its name and its rights" in refusal(runtime, "a\0b.onnx")
+
+
+def test_any_name_will_do(runtime, tmp_path):
+    """A model's path may have blanks and letters of any alphabet."""
+    path = tmp_path / "so n Übermodell 模型.onnx"
+    small_models.half(tmp_path / "m.onnx").rename(path)
+    assert "x" == runtime.open(path).inputs[0].name
 
 
 @pytest.mark.parametrize(
