@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import io
 import platform
 import re
@@ -16,6 +15,8 @@ from pathlib import Path
 from rtcore.doctor.machine import Machine
 from rtcore.doctor.probe import ask
 from rtcore.doctor.record import Fix, Judgement, bad, good, improve, unknown
+from rtcore.errors import DeviceError
+from rtcore.onnx.capi import library_path
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)\s*(==|>=)\s*([0-9][0-9.]*)$")
 _LITTLE_BYTES = 200 << 20
@@ -74,13 +75,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def onnx_library() -> Path | None:
     """Find the shared library in the installed package, without importing it."""
-    spec = importlib.util.find_spec("onnxruntime")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for pattern in ("libonnxruntime.so*", "libonnxruntime*.dylib", "onnxruntime.dll"):
-            found = sorted(Path(folder, "capi").glob(pattern))
-            if found:
-                return found[0]
-    return None
+    try:
+        return library_path()
+    except DeviceError:
+        return None
 
 
 def onnx_runtime(_machine: Machine) -> Judgement:
