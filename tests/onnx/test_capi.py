@@ -8,6 +8,8 @@ import importlib.machinery
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,6 +113,18 @@ def test_a_missing_package_is_told(monkeypatch):
     monkeypatch.setattr(capi.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(DeviceError, match=r"^onnxruntime is not installed; run: pip install onnx"):
         native_runtime()
+
+
+def test_finding_the_library_needs_no_compiler():
+    """`rtcore doctor` and manifests are quick: neither numba nor onnxruntime is imported."""
+    code = """
+import sys
+from rtcore.onnx.capi import library_path
+library_path()
+print("numba" in sys.modules, "onnxruntime" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ["False", "False"] == done.stdout.split()
 
 
 def test_versions_are_read():
