@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 _DEFAULT = "plc-pitch"
 _SHOWN = 20
+_CLIPS_A_PROCESS = 8
 
 
 @click.command()
@@ -63,7 +64,9 @@ def conceal(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     if options["limit"] is not None:
         found = replace(found, clips=found.clips[: options["limit"]])
     settings = ConcealSettings(options["align"], options["check"], options["from_zeros"])
-    workers = min(options["jobs"] or usable_cores(), max(1, len(found.clips)))
+    # A process takes as long to start as a few clips take to conceal.
+    enough = max(1, len(found.clips) // _CLIPS_A_PROCESS)
+    workers = options["jobs"] or min(usable_cores(), enough)
     if options["dry_run"]:
         _tell_plan(found, target, workers, as_json)
         return
@@ -138,7 +141,7 @@ class _Tally:
         counts = f"{len(self.done)} done, {len(self.skipped)} skipped, {len(self.failed)} failed"
         click.echo(f"{target}: {counts}{self._speed()}")
         late = self._latencies()
-        if late:
+        if late and late[-1][0] > 0:
             fate = "taken out: the output lies over the input" if aligned else "left in"
             times = ", ".join(f"{f} frames ({1000 * f / r:g} ms at {r} Hz)" for f, r in late)
             click.echo(f"latency of {times} was {fate}")

@@ -138,7 +138,7 @@ def find_set(path: Path) -> ClipSet:
         return _of_csv(path, path)
     if not path.is_dir():
         what = "there is no such folder or csv; name a PLC set"
-        raise ConfigError(str(path), f"{what} such as blind/ or val_meta.csv")
+        raise ConfigError(str(path), what)
     found = _in_folder(path)
     if found is not None:
         return found
@@ -146,8 +146,8 @@ def find_set(path: Path) -> ClipSet:
     if inner:
         what = f"holds several sets ({', '.join(inner[:8])}); name one of them"
         raise ConfigError(str(path), what)
-    what = f"is no PLC set: there are no .wav files with *{TRACE_SUFFIX} beside them"
-    raise ConfigError(str(path), f"{what}, no {LOSSY}/ and no csv with traces; name another folder")
+    lacks = f"no .wav files with *{TRACE_SUFFIX} beside them, no {LOSSY}/ and no csv with traces"
+    raise ConfigError(str(path), f"is no PLC set: there are {lacks}; name another folder")
 
 
 def natural(name: str) -> tuple[list[int | str], str]:

@@ -62,8 +62,9 @@ def parse_digits(text: str, where: str) -> np.ndarray:
         raise ConfigError(where, what)
     for number, word in enumerate(words, start=1):
         if word not in ("0", "1"):
-            what = f"packet {number} of the trace is {reprlib.repr(word)}"
-            raise ConfigError(where, f"{what}; write 0 (received) or 1 (lost), with spaces between")
+            found = f"packet {number} of the trace is {reprlib.repr(word)}"
+            remedy = "write 0 (received) or 1 (lost), with spaces between"
+            raise ConfigError(where, f"{found}; {remedy}")
     return np.array([word == "1" for word in words])
 
 
@@ -87,13 +88,7 @@ def read_meta(path: Path) -> list[MetaRow]:
     heading = rows[0][1] if rows[0][0] != body[0][0] else []
     cells = [row for _, row in body]
     name, trace = _name_column(cells), _trace_column(path, heading, cells)
-    found = []
-    for line, row in body:
-        if len(row) <= max(name, trace):
-            what = f"has {len(row)} columns, and the trace is in column {trace + 1}"
-            raise ConfigError(f"{path}, line {line}", f"{what}; mend that row")
-        found.append(MetaRow(row[name].strip(), row[trace], line))
-    return found
+    return [MetaRow(_name_in(row, name), _cell(row, trace), line) for line, row in body]
 
 
 def has_traces(path: Path) -> bool:
@@ -150,7 +145,7 @@ def _trace_column(path: Path, heading: list[str], cells: list[list[str]]) -> int
     for k in range(width):
         entries = [_cell(row, k) for row in cells]
         good = sum(_TRACE.match(entry) is not None for entry in entries)
-        if 2 * good > len(entries) and any(_SEVERAL.match(entry) for entry in entries):
+        if 2 * good >= len(entries) and any(_SEVERAL.match(entry) for entry in entries):
             likely.append(k)
     if len(likely) > 1:
         named = [k for k in likely if any(w in _cell(heading, k).lower() for w in _TRACE_WORDS)]
@@ -163,6 +158,13 @@ def _trace_column(path: Path, heading: list[str], cells: list[list[str]]) -> int
     places = ", ".join(str(k + 1) for k in likely)
     what = f"columns {places} all look like traces; leave one of them in"
     raise ConfigError(str(path), what)
+
+
+def _name_in(row: list[str], column: int) -> str:
+    """Give the name of a row's file, also where cells before it are missing."""
+    if _NAME.match(_cell(row, column)):
+        return row[column].strip()
+    return next(cell.strip() for cell in row if _NAME.match(cell))
 
 
 def _cell(row: Sequence[str], column: int) -> str:

@@ -134,5 +134,4 @@ def _decoded(file: Path) -> str:
     try:
         return data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        what = f"byte {error.start + 1} is no text"
-        raise ConfigError(str(file), f"{what}; {_REMEDY}") from None
+        raise ConfigError(str(file), f"byte {error.start + 1} is no text; {_REMEDY}") from None

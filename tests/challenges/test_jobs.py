@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""Jobs run side by side, are not done twice, and leave nothing half-done however a run ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import job_works
+import pytest
+import soundfile
+
+from rtcore.challenges.jobs import LEDGER, Ledger, fingerprint, run_jobs
+from rtcore.errors import AudioFileError
+
+WORKERS = pytest.mark.parametrize("workers", [1, 2])
+
+
+def run(folder, count, work=job_works.write_slowly, workers=1, **options):
+    ledger = Ledger(folder)
+    with ledger.writing():
+        jobs = job_works.jobs_in(folder, count, **options)
+        return {o.name: o for o in run_jobs(jobs, work, ledger, workers=workers)}
+
+
+def whole(folder, count):
+    """Tell whether the files are there, whole, and nothing half-written beside them."""
+    names = {p.name for p in folder.iterdir() if p.suffix in (".wav", ".part")}
+    lengths = {soundfile.info(folder / name).frames for name in names}
+    return names == {f"{k}.wav" for k in range(count)} and lengths == {job_works.FRAMES}
+
+
+@WORKERS
+def test_all_are_done_once(tmp_path, workers):
+    """A first run does all jobs, a second skips them and tells the same results."""
+    first = run(tmp_path, 7, workers=workers)
+    assert {"done"} == {o.status for o in first.values()}
+    assert whole(tmp_path, 7)
+    second = run(tmp_path, 7, workers=workers)
+    assert {"skipped"} == {o.status for o in second.values()}
+    assert {n: o.result for n, o in first.items()} == {n: o.result for n, o in second.items()}
+    if workers == 2:
+        assert os.getpid() not in {o.result["process"] for o in first.values()}
+
+
+def test_other_keys_are_done_again(tmp_path):
+    """A job with another fingerprint, or none, is done again."""
+    run(tmp_path, 3)
+    assert {"done"} == {o.status for o in run(tmp_path, 3, key="other").values()}
+    assert {"skipped"} == {o.status for o in run(tmp_path, 3, key="other").values()}
+
+
+@WORKERS
+def test_failures_stop_no_other(tmp_path, workers):
+    """Each failure keeps its sentence and exit code, and the other jobs are done."""
+    found = run(tmp_path, 9, job_works.odd_ones_fail, workers)
+    failed = {n: (o.exit_code, o.error) for n, o in found.items() if o.status == "failed"}
+    assert {"2.wav", "5.wav", "8.wav"} == set(failed)
+    assert (1, "too loud") == failed["2.wav"]
+    assert (3, True) == (failed["5.wav"][0], "No space left" in failed["5.wav"][1])
+    assert (70, True) == (failed["8.wav"][0], "this is a mistake" in failed["8.wav"][1])
+    assert 6 == sum(o.status == "done" for o in found.values())
+
+
+def test_a_process_that_dies(tmp_path):
+    """The job that kills its process fails; those beside it are done by others."""
+    found = run(tmp_path, 9, job_works.fourth_one_dies, workers=2)
+    assert ["4.wav"] == [n for n, o in found.items() if o.status != "done"]
+    assert (3, True) == (found["4.wav"].exit_code, "died" in found["4.wav"].error)
+    assert 9 == len(found)
+
+
+class TestLedger:
+    """The ledger survives whatever happens to it."""
+
+    @pytest.mark.parametrize("tail", [b'{"name": "1.w', b"\xff\xfe", b'["x"]\n', b"\n\n{}\n"])
+    def test_torn(self, tmp_path, tail):
+        """A torn or foreign line counts for nothing, and later lines are whole."""
+        run(tmp_path, 2)
+        with (tmp_path / LEDGER).open("ab") as out:
+            out.write(tail)
+        statuses = {n: o.status for n, o in run(tmp_path, 3).items()}
+        assert {"0.wav": "skipped", "1.wav": "skipped", "2.wav": "done"} == statuses
+        assert {"skipped"} == {o.status for o in run(tmp_path, 3).values()}
+
+    def test_lost(self, tmp_path):
+        """Without its ledger a folder is done again."""
+        run(tmp_path, 2)
+        (tmp_path / LEDGER).unlink()
+        assert {"done"} == {o.status for o in run(tmp_path, 2).values()}
+
+    def test_lines(self, tmp_path):
+        """Each line is JSON and names the file, what it was made from, and its size and time."""
+        run(tmp_path, 1)
+        entry = json.loads((tmp_path / LEDGER).read_text())
+        assert ("0.wav", "k0.wav") == (entry["name"], entry["key"])
+        assert (tmp_path / "0.wav").stat().st_size == entry["file"][0]
+
+    def test_one_run_at_a_time(self, tmp_path):
+        """A second run into the same folder is refused while the first goes on."""
+        with Ledger(tmp_path).writing():
+            other = Ledger(tmp_path)
+            with pytest.raises(AudioFileError, match="another run writes into"), other.writing():
+                pass
+        with Ledger(tmp_path).writing():
+            assert (tmp_path / LEDGER).is_file()
+
+
+def test_fingerprints(tmp_path):
+    """Fingerprints tell texts, files and their borders apart; a missing file is an empty one."""
+    (tmp_path / "a").write_text("one")
+    assert fingerprint("ab", "c") != fingerprint("a", "bc")
+    assert fingerprint(tmp_path / "a") == fingerprint(b"one") == fingerprint("one")
+    assert fingerprint(tmp_path / "none") == fingerprint(b"")
+    with pytest.raises(AudioFileError, match="cannot be read"):
+        fingerprint(tmp_path)
+
+
+class Runner:
+    """A run in a process of its own, which can be ended in the middle."""
+
+    def __init__(self, folder, count, wait_s, workers):
+        words = [sys.executable, job_works.__file__, folder, count, wait_s, workers]
+        self.process = subprocess.Popen(
+            [str(word) for word in words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines = []
+
+    def read(self, count):
+        """Read so many lines."""
+        self.lines += [self.process.stdout.readline().split() for _ in range(count)]
+
+    def end(self, how, *, group=False):
+        """End it; give the names that were done, the workers, and its stderr."""
+        kill = os.killpg if group else os.kill
+        kill(self.process.pid, how)
+        out, err = self.process.communicate(timeout=60)
+        lines = [*self.lines, *(line.split() for line in out.splitlines())]
+        return {line[0] for line in lines}, {int(line[2]) for line in lines}, err
+
+
+def gone(process, within_s=20.0):
+    """Wait for a process that is not ours to disappear."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        try:
+            os.kill(process, 0)
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_in_the_middle(tmp_path, workers):
+    """After kill -9 no process stays, no file is half there, and the next run does the rest."""
+    runner = Runner(tmp_path, 40, 0.2, workers)
+    runner.read(4)
+    names, processes, _ = runner.end(signal.SIGKILL)
+    assert all(gone(process) for process in processes)
+    assert all(job_works.FRAMES == soundfile.info(p).frames for p in tmp_path.glob("*.wav"))
+    found = run(tmp_path, 40)
+    assert names <= {n for n, o in found.items() if o.status == "skipped"}
+    assert whole(tmp_path, 40)
+
+
+@pytest.mark.parametrize(("how", "group"), [(signal.SIGINT, True), (signal.SIGINT, False)])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interrupted(tmp_path, how, group, workers):
+    """After Ctrl-C no process and no half-written file stays, and what is finished is known."""
+    runner = Runner(tmp_path, 40, 0.4, workers)
+    runner.read(3)
+    names, processes, err = runner.end(how, group=group)
+    assert "KeyboardInterrupt" in err
+    assert 1 == err.count("Traceback")
+    assert all(gone(process) for process in processes)
+    assert [] == list(tmp_path.glob(".rtcore-*.part"))
+    skipped = {n for n, o in run(tmp_path, 40).items() if o.status == "skipped"}
+    assert names <= skipped
+    assert 40 > len(skipped)
