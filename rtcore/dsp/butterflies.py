@@ -99,9 +99,18 @@ class _Numbers:
 
 
 def _by_widest(
-    context: Any, builder: Any, number: Any, count: Any, emit: Callable[[_Numbers], None]
+    context: Any,
+    builder: Any,
+    number: Any,
+    count: Any,
+    emit: Callable[[_Numbers], None],
+    *,
+    short: bool = False,
 ) -> None:
-    """Emit code for the widest vectors of which ``count`` numbers fill one."""
+    """Emit code for whole vectors, and for when ``count`` numbers do not fill one.
+
+    Each form takes time to compile, so short vectors are for where they are common.
+    """
     lanes = vector_type(context, number).count
 
     def choose(widths: list[int]) -> None:
@@ -116,7 +125,7 @@ def _by_widest(
             with narrow:
                 choose(widths[1:])
 
-    choose(sorted({lanes, min(lanes, _SHORT), 1}, reverse=True))
+    choose(sorted({lanes, min(lanes, _SHORT) if short else 1, 1}, reverse=True))
 
 
 def _zip(builder: Any, a: Any, b: Any) -> Any:
@@ -171,7 +180,7 @@ def _butterfly_5(n: _Numbers, x: list[Any]) -> list[Any]:
 
 
 _BUTTERFLIES = {2: _butterfly_2, 3: _butterfly_3, 4: _butterfly_4, 5: _butterfly_5}
-_FIRST = (2, 4)  # their results are easily put by turns
+_FIRST = (2, 4)  # their results are easily put by turns, and they come early
 
 
 def _refuse_gaps(*arrays: Any) -> None:
@@ -261,7 +270,7 @@ def _emit_rows(context: Any, builder: Any, number: Any, streams: Any, step: Any)
                 for value, factor, place in zip(found[1:], factors, tos[1:], strict=True):
                     n.store(n.multiply(value, factor), outputs, place)
 
-    _by_widest(context, builder, number, step, emit)
+    _by_widest(context, builder, number, step, emit, short=radix in _FIRST)
 
 
 def _emit_first(context: Any, builder: Any, number: Any, streams: Any) -> None:
