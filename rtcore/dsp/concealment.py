@@ -37,7 +37,7 @@ __all__ = [
     "remember",
 ]
 
-_HISTORY_MS = 45.0
+_HISTORY_MS = 60.0
 _BLOCK_MS = 5.0
 _SHORTEST_LAG_MS, _LONGEST_LAG_MS = 2.5, 17.0
 _COARSE_HZ = 8000.0  # rate of the first search
@@ -105,7 +105,7 @@ class ConcealmentTuning:
     noise_below: float = 0.3
     voiced_above: float = 0.8
     most_periods: float = 9.0
-    grow_ms: float = 10.0
+    grow_ms: float = 15.0
     steepest_db_per_ms: float = 0.3
     fade_ms: float = 4.0
     fade_share: float = 0.1
