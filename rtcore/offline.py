@@ -92,7 +92,7 @@ class Losses:
             Where that is no whole number.
         """
         frames = self.packet_ms * sample_rate / 1000.0
-        if round(frames) < 1 or abs(frames - round(frames)) > 1e-6:
+        if not 0.5 <= frames < 2**31 or abs(frames - round(frames)) > 1e-6:
             what = f"packets of {self.packet_ms:g} ms are {frames:g} frames at {sample_rate:g} Hz"
             raise ConfigError(self.name, f"{what}; give a --packet-ms that makes whole frames")
         return round(frames)

@@ -16,6 +16,7 @@ from rtcore.plugin import Plugin
 __all__ = ["Concealer"]
 
 _FULL_SCALE = 32768.0  # of int16
+_MOST_FRAMES = 2**20  # of a packet
 
 
 class Concealer:
@@ -65,7 +66,7 @@ class Concealer:
             what = f"must be 'float32', 'float64' or 'int16', got {dtype!r}"
             raise ParameterError("dtype", what)
         frames = packet_ms * sample_rate / 1000.0
-        if not round(frames) >= 1 or abs(frames - round(frames)) > 1e-6:
+        if not 0.5 <= frames <= _MOST_FRAMES or abs(frames - round(frames)) > 1e-6:
             what = f"must make whole frames, got {packet_ms:g} ms, which are {frames:g} frames"
             raise ParameterError("packet_ms", f"{what} at {sample_rate:g} Hz")
         self.packet_frames = round(frames)
@@ -142,17 +143,7 @@ def _chain(
         "block_frames": frames,
     }
     if isinstance(source, Chain):
-        has = (source.sample_rate, source.channels_in, str(source.spec.dtype))
-        if has != (float(rate), channels, real):
-            what = f"is for {has[0]:g} Hz, {has[1]} channels and {has[2]}, the packets for"
-            remedy = "give the chain and the Concealer the same stream"
-            raise ParameterError(
-                "plugin_or_chain", f"{what} {rate:g} Hz, {channels} and {real}; {remedy}"
-            )
-        if frames % source.table.graph.block_frames:
-            what = f"was promised blocks of {source.table.graph.block_frames} frames, and packets"
-            remedy = "build it with the packets' block_frames"
-            raise ParameterError("plugin_or_chain", f"{what} have {frames}; {remedy}")
+        _check_chain(source, rate, channels, frames, real)
         return source
     if isinstance(source, Path) or (isinstance(source, str) and source.endswith(".toml")):
         return Chain.from_toml(source, **stream)
@@ -161,3 +152,17 @@ def _chain(
         what = f"must be a plugin, its id, a chain or a chain file, got {plugin!r}"
         raise ParameterError("plugin_or_chain", what)
     return Chain([plugin], **stream)
+
+
+def _check_chain(chain: Chain, rate: int, channels: int, frames: int, real: str) -> None:
+    """Refuse a chain that was made for another stream than the packets'."""
+    has = (chain.sample_rate, chain.channels_in, str(chain.spec.dtype))
+    if has != (float(rate), channels, real):
+        what = f"is for {has[0]:g} Hz, {has[1]} channels and {has[2]}, the packets for {rate:g} Hz"
+        remedy = "give the chain and the Concealer the same stream"
+        raise ParameterError("plugin_or_chain", f"{what}, {channels} and {real}; {remedy}")
+    grain = chain.table.graph.block_frames
+    if frames % grain:
+        promise = f"was promised blocks of {grain} frames, and packets have {frames}"
+        remedy = "build it with the packets' block_frames"
+        raise ParameterError("plugin_or_chain", f"{promise}; {remedy}")
