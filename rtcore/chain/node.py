@@ -54,9 +54,9 @@ class Node:
         apart = runs_on_worker(self.plugin, hop)
         allowance = allowance_frames(self.plugin, spec, hop, block_frames) if apart and hop else 0
         self.reblock_frames += allowance
-        # How long a worker has nothing to give when it begins to play, in whole blocks.
-        self.warm_frames = -(-self.reblock_frames // block_frames) * block_frames if apart else 0
         self.latency_frames = int(prepared.latency_frames) + self.reblock_frames
+        # How long a worker has nothing to give when it begins to play, in whole blocks.
+        self.warm_frames = -(-self.latency_frames // block_frames) * block_frames if apart else 0
         self.lookahead_frames = int(prepared.lookahead_frames)
         self.tail_frames = int(prepared.tail_frames) + self.reblock_frames
         self.channels_in = spec.channels

@@ -122,6 +122,7 @@ class _Memory:
     record: np.ndarray[Any, Any]
     counts: np.ndarray[Any, Any]
     semaphores: np.ndarray[Any, Any]
+    hops: Ring
     parts: list[Any] = field(default_factory=list)
 
     def tell(self) -> None:
@@ -295,10 +296,24 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether all hops that were sent have been worked on."""
-        counts = self._counts[0]
-        taken_back = int(counts["dropped"]) + int(counts["forgotten"])
-        return int(counts["posted"]) == int(self._memory.record["finished"][0]) + taken_back
+        """Whether nothing is left to work on."""
+        return int(self._counts["posted"][0]) == self.settled_hops
+
+    @property
+    def settled_hops(self) -> int:
+        """Hops that the thread has worked on, or never will: they were dropped or forgotten."""
+        given_up = int(self._counts["dropped"][0]) + int(self._counts["forgotten"][0])
+        return int(self._memory.record["finished"][0]) + given_up
+
+    @property
+    def waiting_hops(self) -> int:
+        """Hops that were sent and that the thread has not begun."""
+        return len(self._memory.hops)
+
+    @property
+    def most_waiting(self) -> int:
+        """Hops that may wait; with one more the oldest are dropped."""
+        return int(self._memory.record["limit"][0])
 
     # --- what is counted ------------------------------------------------------------------------
 
@@ -407,8 +422,8 @@ def _memory_of(processor: Processor, delay: int, histogram: Histogram) -> _Memor
     }
     for name, value in values.items():
         record[name] = value
-    parts = [hops, results, hand, histogram]
-    return _Memory(processor, record, hand["counts"], semaphores, parts)
+    parts = [results, hand, histogram]
+    return _Memory(processor, record, hand["counts"], semaphores, hops, parts)
 
 
 def _outer_arena(processor: Processor, latency: int) -> Arena:

@@ -458,11 +458,12 @@ class Engine:
                 f"{event['plugin']} gave {event['what']} at frame {event['frame']} and is muted"
             )
         if event["event"] == "abandoned":
-            self._hung.append(
+            sentence = (
                 f"{event['plugin']}: its worker hung and was abandoned; its memory is kept until "
                 "the program ends"
             )
-            self._message(self._hung[-1])
+            self._hung.append(sentence)
+            self._message(sentence)
 
     def stats(self) -> dict[str, Any]:
         """Give everything that was counted, as JSON-able numbers."""
