@@ -4,6 +4,9 @@
 Whatever a model needs is declared in its ``model.toml`` (see :mod:`rtcore.onnx.manifest`).  A model
 of another sample rate, or of fewer channels, runs in any stream: the sound is resampled around
 it, and it runs once for each group of channels with states of its own.
+
+A hop of which a run returns an error, or gives NaN or Inf, is replaced by the dry sound at the
+same latency, and the model begins again; see :mod:`rtcore.onnx.guard` and :attr:`Model.faults`.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ import numpy as np
 from rtcore import Attached, ParameterError, Plugin, Prepared, Setting, Spec, kernel
 from rtcore.dsp.fft import fft_tables
 from rtcore.models import Bundle, find_bundle
+from rtcore.onnx.guard import FAULTS, NOT_FINITE, guard_buffers
 from rtcore.onnx.hop import is_heard, note_loss, run_instances, to_model_rate, to_stream_rate
 from rtcore.onnx.rates import RatePlan, plan_rates
 from rtcore.onnx.runner import LoadedBundle
 
 LOST = 1  # rtcore.kernels.context.Flag.LOST, as a plain number for compiled code
-FAILED = 100  # a status from here on is a stage that failed
+FAILED = 100  # a status from here on: a stage has failed for long
 
 
 def _table(value: object) -> dict[str, object]:
@@ -31,14 +35,30 @@ def _table(value: object) -> dict[str, object]:
     return dict(value)
 
 
+def _name(value: str) -> str:
+    if not value:
+        raise ValueError("is empty; name a model bundle (see `rtcore models list`)")
+    return value
+
+
 class Model(Plugin):
     """Run a streaming ONNX model, such as a denoiser, from a bundle."""
 
     id = "model"
-    bundle = Setting("", type=str, doc="name of a model bundle, its folder, or its model.toml")
+    bundle = Setting(
+        "",
+        type=str,
+        validate=_name,
+        required=True,
+        doc="the name of a model bundle, its folder, or its model.toml",
+    )
     parameters = Setting({}, validate=_table, doc="values of the bundle's parameters, by name")
     placement = Setting(
         "inline", choices=("inline", "worker"), doc="in the audio thread, or on a worker's"
+    )
+    worker_allowance_s = Setting(None, doc="how much later a worker's output is; one hop if None")
+    worker_late = Setting(
+        "conceal", choices=("conceal", "dry", "silence"), doc="what is heard where it is late"
     )
     state = {
         "filled": "i8",  # samples gathered towards the model's next hop
@@ -69,6 +89,13 @@ class Model(Plugin):
         "fft_sin": "f8[:]",
         "fft_work": "f8[:, :]",
         "fft_scratch": "f8[:, :]",
+        "initial": "f4[:]",
+        "checked": "i8[:, :]",
+        "guard": "i8[:, :]",
+        "faults": "i8[:]",
+        "limits": "i8[:]",
+        "dry": "f4[:, :]",
+        "offset": "f4[:, :]",
     }
 
     def hop(self, spec: Spec) -> int:
@@ -76,10 +103,6 @@ class Model(Plugin):
         return self._plan(spec).frames
 
     def _found(self) -> Bundle:
-        if not self.bundle:
-            raise ParameterError(
-                "bundle", "is empty; name a model bundle (see `rtcore models list`)"
-            )
         return find_bundle(self.bundle)
 
     def _plan(self, spec: Spec) -> RatePlan:
@@ -141,6 +164,7 @@ class Model(Plugin):
             "past_out": up.history(channels, plan.samples) if up else none,
             "fft_scratch": np.zeros((3, manifest.window)),
             **fft_tables(manifest.window if manifest.spectral else 2),
+            **guard_buffers(manifest, program, channels),
         }
 
     def attach(self, buffers: Mapping[str, np.ndarray]) -> Attached:
@@ -149,7 +173,23 @@ class Model(Plugin):
         for instance, stages in enumerate(bindings):
             for stage, pair in enumerate(stages):
                 buffers["calls"][instance, stage] = [one.call_address for one in pair]
+        self._bindings = [one for stages in bindings for pair in stages for one in pair]
+        self._counts = buffers["faults"]
         return Attached(keep=(self._loaded, bindings))
+
+    @property
+    def faults(self) -> dict[str, Any]:
+        """What went wrong since the last reset, of the plugin that a chain plays.
+
+        ``chain.nodes[0].node.plugin.faults``: ``hops`` that were replaced because the model
+        failed, how many of them were ``not_finite``, and the first ``reason`` of a run, or None.
+        """
+        reasons = [one.error for one in self._bindings if one.error is not None]
+        return {
+            "hops": int(self._counts[FAULTS]),
+            "not_finite": int(self._counts[NOT_FINITE]),
+            "reason": reasons[0] if reasons else None,
+        }
 
     @kernel
     def process(
@@ -176,6 +216,13 @@ class Model(Plugin):
         fft_sin,
         fft_work,
         fft_scratch,
+        initial,
+        checked,
+        guard,
+        faults,
+        limits,
+        dry,
+        offset,
     ):
         """Bring a hop to the model's rate, run it where its own hop is full, and bring it back."""
         to_model_rate(x, arrived, past_in, taps_in, state.down_in)
@@ -208,6 +255,13 @@ class Model(Plugin):
                     fft_sin,
                     fft_work,
                     fft_scratch,
+                    initial,
+                    checked,
+                    guard,
+                    faults,
+                    limits,
+                    dry,
+                    offset,
                 )
                 status = FAILED + failed if failed != 0 else status
                 state.filled = 0

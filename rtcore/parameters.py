@@ -122,6 +122,8 @@ class Setting(_Declared):
         As for :class:`Param`.
     validate : function, optional
         Called with the value; gives the value to keep, raises ``ValueError`` with a sentence.
+    required : bool
+        Whether the user must give it: nothing that stands here would do.
     """
 
     default: Any
@@ -132,6 +134,7 @@ class Setting(_Declared):
     unit: str = ""
     doc: str = ""
     validate: Callable[[Any], Any] | None = None
+    required: bool = False
 
     def check(self, key: str, value: Any) -> Any:
         """Give the value to keep, or raise :class:`~rtcore.errors.ParameterError`."""

@@ -228,6 +228,10 @@ class Plugin:
                     key,
                     f"no such parameter of '{self.id}'{did_you_mean(key, known)}; it has: {listed}",
                 )
+        for key in self.needs():
+            if key not in settings:
+                doc = self.settings[key].doc
+                raise ParameterError(key, f"must be given to '{self.id}'{doc and f': {doc}'}")
         self._values = {
             key: declared.check(key, settings.get(key, declared.default))
             for key, declared in known.items()
@@ -238,6 +242,11 @@ class Plugin:
         known: dict[str, Any] = {**self.params, **self.settings}
         changed = [f"{k}={v!r}" for k, v in self._values.items() if v is not known[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+    @classmethod
+    def needs(cls) -> list[str]:
+        """Name the settings without which no plugin of this class can be made."""
+        return [name for name, setting in cls.settings.items() if setting.required]
 
     @property
     def values(self) -> dict[str, Any]:

@@ -153,6 +153,7 @@ def _parameters(cls: type[Plugin]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "default": declared.default,
+                "required": name in cls.needs(),
                 "unit": declared.unit,
                 "min": declared.min,
                 "max": declared.max,
@@ -180,17 +181,22 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     elif not span and (low is not None or high is not None):
         span = f"at least {low:g}" if low is not None else f"at most {high:g}"
     live = "yes" if entry["live"] else "cross-fade"
-    return (entry["name"], str(entry["default"]), entry["unit"], span, live, entry["doc"])
+    default = "must be given" if entry["required"] else str(entry["default"])
+    return (entry["name"], default, entry["unit"], span, live, entry["doc"])
 
 
 def _facts(cls: type[Plugin]) -> dict[str, Any]:
-    """Prepare it with its defaults and say what it costs."""
+    """Prepare it with its defaults, where they suffice, and say what it costs."""
     import numpy as np
 
     from rtcore.chain.node import Node
     from rtcore.plugin import Spec
 
-    facts: dict[str, Any] = {"placement": cls.placement, "deterministic": cls.deterministic}
+    placement = getattr(cls.placement, "default", cls.placement)  # it may be a setting
+    facts: dict[str, Any] = {"placement": placement, "deterministic": cls.deterministic}
+    if cls.needs():
+        facts["at_48_khz"] = f"depends on {', '.join(cls.needs())}, which must be given"
+        return facts
     for channels in (2, 1):
         try:
             node = Node(cls(), Spec(_RATE_HZ, channels, _MAX_FRAMES, np.dtype(np.float32)))

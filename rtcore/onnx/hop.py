@@ -9,7 +9,10 @@ import numpy as np
 
 from rtcore.dsp.resample import resample_hop
 from rtcore.kernels import helper
+from rtcore.onnx.guard import DRY, FADING, IN_A_ROW, LOUDEST, give_hop, judge, keep_dry
 from rtcore.onnx.ops import take_steps
+
+NAN_STAGE = 99  # stands for a stage where NaN or Inf came out
 
 
 @helper
@@ -18,7 +21,7 @@ def to_model_rate(x: Any, sound: Any, history: Any, taps: Any, down: int) -> Non
     for c in range(x.shape[0]):
         if down == 0:
             for i in range(x.shape[1]):
-                sound[c, i] = np.float32(x[c, i])
+                sound[c, i] = np.float32(min(max(x[c, i], -LOUDEST), LOUDEST))
         else:
             resample_hop(x[c], sound[c], history[c], taps, down)
 
@@ -70,6 +73,13 @@ def run_instances(
     sines: Any,
     work: Any,
     scratch: Any,
+    initial: Any,
+    checked: Any,
+    guard: Any,
+    faults: Any,
+    limits: Any,
+    dry: Any,
+    offset: Any,
 ) -> int:
     """Run every instance on the hop that was gathered, and write its output into a ring.
 
@@ -81,16 +91,20 @@ def run_instances(
         A ring; the hop goes to `at` and on.
     places : array of int, shape (2, channels of an instance)
         Where a hop of each channel comes in and goes out in an instance's memory.
+    initial, checked, guard, faults, limits, dry, offset : arrays
+        See :func:`rtcore.onnx.guard.guard_buffers`.
 
     Other arguments are those of :func:`rtcore.onnx.ops.take_steps`, for all instances.
 
     Returns
     -------
     int
-        0, or the number of the stage that failed.
+        0, or, where an instance has failed for long, the number of its stage (`NAN_STAGE` where
+        what it gave was not finite).
     """
     failed = 0
     each, hop = places.shape[1], gathered.shape[1]
+    keep_dry(dry, gathered)
     for k in range(memory.shape[0]):
         for c in range(each):
             for i in range(hop):
@@ -108,8 +122,19 @@ def run_instances(
             work,
             scratch,
         )
-        failed = status if status != 0 else failed
+        own = guard[k]
+        good = judge(status, memory[k], parity[k], initial, checked, own, faults, limits)
+        changed = good == (own[DRY] != 0)
+        if changed:
+            own[DRY] = 0 if good else 1
+            own[FADING] = limits[2]
         for c in range(each):
-            for i in range(hop):
-                ready[k * each + c, (at + i) % ready.shape[1]] = memory[k, places[1, c] + i]
+            channel = k * each + c
+            source, start = (memory[k], places[1, c]) if good else (dry[channel], 0)
+            give_hop(
+                source, start, changed, own[FADING], limits[2], offset, channel, ready, at, hop
+            )
+        own[FADING] = max(own[FADING] - hop, 0)
+        if own[IN_A_ROW] >= limits[0]:
+            failed = status if status != 0 else NAN_STAGE
     return failed

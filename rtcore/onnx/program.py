@@ -79,6 +79,11 @@ class Wiring:
                 outputs[given] = replace(after, region=before.region)
         return inputs, outputs
 
+    def given(self) -> list[Placed]:
+        """Give the tensors of float32 that the model writes, in even and in odd calls."""
+        taken = [self.inputs[name] for name in self.states]
+        return [t for t in [*self.outputs.values(), *taken] if t.dtype == np.float32]
+
 
 @dataclass(frozen=True)
 class Program:

@@ -76,7 +76,12 @@ def rows() -> dict[str, str]:
     """Give the name of every row, and what it plays."""
     from rtcore.host import all_plugins
 
-    shipped = [info for info in all_plugins() if info.origin == "first-party"]
+    shipped = [
+        info
+        for info in all_plugins()
+        # One that needs what only the user has cannot be built from its name.
+        if info.origin == "first-party" and info.cls is not None and not info.cls.needs()
+    ]
     return {
         **{info.id: f"the plugin alone: {info.doc}" for info in shipped},
         _AID: "NAL-R, the compressor and the limiter for N3, as in rtcore demo",
