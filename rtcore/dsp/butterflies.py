@@ -18,10 +18,17 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from rtcore.dsp.vector import INDEX, load, multiply_add, spread, store, vector_type
+from rtcore.dsp.vector import (
+    INDEX,
+    load,
+    multiply_add,
+    refuse_unlike,
+    spread,
+    store,
+    vector_type,
+)
 
 _LANE = ir.IntType(32)
 _SHORT = 4  # lanes; a pass of radix 4 leaves that many numbers side by side to the next
@@ -183,12 +190,6 @@ _BUTTERFLIES = {2: _butterfly_2, 3: _butterfly_3, 4: _butterfly_4, 5: _butterfly
 _FIRST = (2, 4)  # their results are easily put by turns, and they come early
 
 
-def _refuse_gaps(*arrays: Any) -> None:
-    """Say so where an array's numbers do not lie side by side."""
-    if not all(array.layout == "C" for array in arrays):
-        raise TypingError("the Fourier transform works on arrays whose numbers lie side by side")
-
-
 def _rows(context: Any, builder: Any, kind: Any, work: Any, row: Any) -> list[Any]:
     """Give the addresses of two rows of the work memory: real and imaginary parts."""
     array = context.make_array(kind)(context, builder, work)
@@ -225,7 +226,7 @@ def _pass(radix: int) -> Any:
         at: Any,
     ) -> Any:
         del typing_context, source, target, step, parts, at
-        _refuse_gaps(work, cos, sin)
+        refuse_unlike(work, cos, sin)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             memory, source, target, step, parts, _, _, at = args
@@ -312,7 +313,7 @@ def _halves(formula: Any) -> Any:
         sin: Any,
     ) -> Any:
         del typing_context, half
-        _refuse_gaps(from_re, from_im, to_re, to_im, cos, sin)
+        refuse_unlike(from_re, from_im, to_re, to_im, cos, sin)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             inputs = _data(context, builder, sig, args, (0, 1))

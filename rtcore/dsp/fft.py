@@ -122,7 +122,7 @@ def rfft(x: Any, re: Any, im: Any, factors: Any, cos: Any, sin: Any, work: Any) 
     re, im : real arrays, shape (n // 2 + 1,)
         Where the spectrum goes, from 0 to half the sample rate. ``im`` is 0 at both ends.
     factors, cos, sin, work : arrays
-        What `fft_tables` made, ``cos`` and ``sin`` in the type of `x`.
+        What `fft_tables` made; all but ``factors`` in the type of `re` and `im`.
     """
     half = work.shape[1]
     for k in range(half):
@@ -146,7 +146,7 @@ def irfft(re: Any, im: Any, x: Any, factors: Any, cos: Any, sin: Any, work: Any)
     x : real array, shape (n,)
         Where the sound goes.
     factors, cos, sin, work : arrays
-        What `fft_tables` made, ``cos`` and ``sin`` in the type of `x`.
+        What `fft_tables` made; all but ``factors`` in the type of `re` and `im`.
     """
     half = work.shape[1]
     # The inverse of a complex transform is the transform with both parts exchanged.

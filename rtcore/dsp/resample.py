@@ -24,7 +24,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rtcore.dsp.vector import INDEX, load, multiply_add, vector_type
+from rtcore.dsp.vector import INDEX, load, multiply_add, refuse_unlike, vector_type
 from rtcore.errors import PluginError
 from rtcore.kernels import helper
 
@@ -193,9 +193,10 @@ def resample_hop(x: Any, y: Any, history: Any, taps: Any, down: int) -> None:
     y : real array, shape (k * up,)
         Where the output goes.
     history : real array, shape (past + frames,)
-        The channel's row of what `ResamplerDesign.history` made.
+        The channel's row of what `ResamplerDesign.history` made. The arithmetic is in its type,
+        whatever that of `x` and `y`.
     taps : real array, shape (up, taps)
-        Those of the design.
+        Those of the design, in the type of `history`.
     down : int
         That of the design.
     """
@@ -222,6 +223,7 @@ def _weighed(typing_context: Any, history: Any, start: Any, taps: Any, phase: An
     The taps are summed in an order that depends on their number alone.
     """
     del typing_context, start, phase
+    refuse_unlike(history, taps)
 
     def codegen(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         samples = context.make_array(history)(context, builder, args[0]).data

@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
+from numba.core.errors import TypingError
 
 INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
@@ -37,6 +38,24 @@ def vector_type(context: Any, number: Any) -> Any:
     """Give the LLVM vector type that holds numbers of a Numba float type."""
     lanes = vector_bytes(context) * 8 // number.bitwidth
     return ir.VectorType(context.get_value_type(number), lanes)
+
+
+def refuse_unlike(*arrays: Any) -> None:
+    """Refuse arrays of several types or with gaps, whose addresses the vectors would misread.
+
+    Parameters
+    ----------
+    *arrays : Numba array types
+        Of one call.
+
+    Raises
+    ------
+    TypingError
+        Where their numbers are not all alike, or do not lie side by side.
+    """
+    if any(array.layout != "C" or array.dtype != arrays[0].dtype for array in arrays):
+        kinds = ", ".join(map(str, arrays))
+        raise TypingError(f"arrays must be of one type, their numbers side by side; got {kinds}")
 
 
 def spread(builder: Any, scalar: Any, vector: Any) -> Any:

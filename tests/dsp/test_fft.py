@@ -162,11 +162,13 @@ class TestTables:
         sentence = f"a Fourier transform of {n} samples is not offered; choose an even length"
         assert sentence == str(caught.value)
 
-    def test_arrays_with_gaps_are_refused(self):
-        """Every second number of an array is not what the vectors would read."""
-        gaps = np.zeros((2, 9))[:, ::2]
-        with pytest.raises(TypingError, match="side by side"):
-            rfft(noise(8), gaps[0], gaps[1], *tables(8, "float64"))
+    def test_arrays_that_vectors_would_misread_are_refused(self):
+        """Neither every second number of an array nor tables of another type compile."""
+        gaps, x = np.zeros((2, 9))[:, ::2], noise(8)
+        with pytest.raises(TypingError, match="arrays must be of one type"):
+            rfft(x, gaps[0], gaps[1], *tables(8, "float64"))
+        with pytest.raises(TypingError, match="arrays must be of one type"):
+            rfft(x, *np.zeros((2, 5)), *tables(8, "float32"))
 
 
 CHILD = """

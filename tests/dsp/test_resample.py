@@ -9,6 +9,7 @@ import pytest
 import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.errors import TypingError
 from sounds import in_pieces
 from spectral_plugins import ThereAndBack
 
@@ -250,6 +251,16 @@ class TestStreaming:
         x = noise(whole(design, 0.1), "float32")
         expected = converted(design, x.astype(float))
         np.testing.assert_allclose(converted(design, x), expected, rtol=0, atol=3e-6)
+
+    def test_types_on_either_side(self):
+        """Sound of another type is converted on the way; taps and history must agree."""
+        design, x = design_of((16000, 48000)), noise(160, "float32").astype(float)
+        taps, history = design.taps.astype("float32"), design.history(1, 160)[0].astype("float32")
+        y = np.empty(480)
+        resample_hop(x, y, history, taps, design.down)
+        assert np.array_equal(converted(design, x.astype("float32")), y)
+        with pytest.raises(TypingError, match="arrays must be of one type"):
+            resample_hop(x, y, history, design.taps, design.down)
 
     @settings(deadline=None)
     @given(pairs, st.sampled_from(REALS), st.lists(st.integers(1, 6), min_size=1, max_size=12))
