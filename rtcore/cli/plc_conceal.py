@@ -112,6 +112,13 @@ def _tell_plan(found: ClipSet, target: Path, workers: int, as_json: bool) -> Non
     click.echo(f"would be concealed into {target} by {workers} processes")
 
 
+def _named(outcome: Outcome) -> str:
+    """Give a clip's error, with the clip's name where it has neither that nor the trace's."""
+    stem = Path(outcome.name).stem
+    named = any(name in outcome.error for name in (outcome.name, f"/{stem}_is_lost.txt"))
+    return outcome.error if named else f"{outcome.name}: {outcome.error}"
+
+
 @dataclass
 class _Tally:
     """What became of all clips."""
@@ -129,9 +136,7 @@ class _Tally:
     def tell(self, target: Path, *, aligned: bool, as_json: bool) -> None:
         """Print the summary, and why clips failed."""
         for outcome in self.failed[:_SHOWN]:
-            named = outcome.name in outcome.error
-            what = outcome.error if named else f"{outcome.name}: {outcome.error}"
-            click.echo(f"error: {what}", err=True)
+            click.echo(f"error: {_named(outcome)}", err=True)
         if len(self.failed) > _SHOWN:
             more = f"{len(self.failed) - _SHOWN} more clips failed"
             click.echo(f"error: {more}; --json lists all of them", err=True)

@@ -68,4 +68,4 @@ def test_received_packets_are_untouched(rtcore, plugin, fade_ms):
             kept[320 * packet : 320 * packet + fade] = False
         x, y = ints(clip.sound), ints(f"out/{clip.name}")
         assert np.array_equal(x[kept], y[kept])
-        assert kept.sum() > 0.1 * len(x)
+        assert kept.sum() > 0.05 * len(x)
