@@ -60,7 +60,7 @@ def conceal(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     from rtcore.challenges.plc.layout import find_set
 
     config = _config(options["chain"], options["plugins"])
-    found = find_set(source)
+    found = find_set(source, untraced=options["from_zeros"])
     if options["limit"] is not None:
         found = replace(found, clips=found.clips[: options["limit"]])
     settings = ConcealSettings(options["align"], options["check"], options["from_zeros"])

@@ -138,13 +138,24 @@ class Concealer:
         for k in range(packets):
             part = slice(k * packet, (k + 1) * packet)
             heard[:, part] = chain.process(np.ascontiguousarray(heard[:, part]), lost=bool(mask[k]))
+        self._check_faults(chain)
+        return heard[:, late : late + x.shape[1]]
+
+    def _check_faults(self, chain: Chain) -> None:
+        """Refuse an output in which a plugin was muted, or a model replaced by the dry sound."""
         chain.stream.poll()
         if self._faults:
             self._chains.clear()  # the plugin stays muted
             fault = self._faults[0]
             what = f"{fault['plugin']} gave {fault['what']} at frame {fault['frame']}"
             raise CheckFailed(f"{what} and was muted, so nothing was written; mend that plugin")
-        return heard[:, late : late + x.shape[1]]
+        for placed in chain.nodes:
+            faults = getattr(placed.node.plugin, "faults", None) or {}
+            if faults.get("hops"):
+                self._chains.clear()
+                what = f"the model of {placed.path} failed in {faults['hops']} hops"
+                reason = faults.get("reason") or "it gave NaN or Inf"
+                raise CheckFailed(f"{what} ({reason}), so nothing was written; mend that model")
 
     def conceal_clip(self, clip: Clip, target: Path) -> dict[str, Any]:
         """Conceal one clip into a file of 16 bits, as long as the clip.
@@ -293,6 +304,7 @@ def _check_target(found: ClipSet, target: Path) -> None:
 def _named_files(value: object) -> Iterator[Path]:
     """Find the files that a chain's settings name, whose contents matter too."""
     if isinstance(value, dict):
+        yield from _bundle_files(value)
         for entry in value.values():
             yield from _named_files(entry)
     elif isinstance(value, list | tuple):
@@ -305,6 +317,16 @@ def _named_files(value: object) -> Iterator[Path]:
                 yield path
         except OSError:
             return  # no path at all
+
+
+def _bundle_files(table: dict[str, Any]) -> Iterator[Path]:
+    """Find the manifest and the networks of a model's bundle."""
+    from rtcore.models import find_bundle
+
+    if table.get("id") != "model" or not isinstance(table.get("bundle"), str):
+        return
+    bundle = find_bundle(table["bundle"])
+    yield from sorted([*bundle.folder.glob("*.toml"), *bundle.files()])
 
 
 #: The concealer of this worker process.

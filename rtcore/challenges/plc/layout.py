@@ -120,7 +120,7 @@ class ClipSet:
         return all(clip.clean is None for clip in self.clips)
 
 
-def find_set(path: Path) -> ClipSet:
+def find_set(path: Path, *, untraced: bool = False) -> ClipSet:
     """Find the clips of a set.
 
     Parameters
@@ -128,6 +128,8 @@ def find_set(path: Path) -> ClipSet:
     path : Path
         A folder of sounds with their traces beside them, the folder above ``lossy_signals``, a
         folder with a 2024 csv, or that csv.
+    untraced : bool
+        Take a folder with sounds alone for a set, too.
 
     Raises
     ------
@@ -142,6 +144,8 @@ def find_set(path: Path) -> ClipSet:
     found = _in_folder(path)
     if found is not None:
         return found
+    if untraced and _files(path, ".wav"):
+        return _of_folder(path, path)
     inner = [entry.name for entry in _folders(path) if _in_folder(entry) is not None]
     if inner:
         what = f"holds several sets ({', '.join(inner[:8])}); name one of them"
