@@ -16,7 +16,7 @@ from rtcore.audiofile import read, write
 from rtcore.chain.config import config_from_chain
 from rtcore.errors import ConfigError
 from rtcore.host import find
-from rtcore.offline import feed_frames, process_file, stream_blocks
+from rtcore.offline import Losses, feed_frames, process_file, stream_blocks
 from rtcore.replay import Replay, read_session
 
 RATE = 16000
@@ -151,3 +151,55 @@ class TestReplay:
         (tmp_path / "log").write_bytes(b"\xff\x00")
         with pytest.raises(ConfigError, match="cannot be read"):
             read_session(tmp_path / "log")
+
+
+class TestLosses:
+    """Files of which packets never came."""
+
+    @given(
+        lost=st.lists(st.booleans(), min_size=1, max_size=20),
+        packet=st.sampled_from([16, 48, 160]),
+        short=st.integers(0, 15),
+        size=st.integers(1, 700),
+    )
+    @settings(deadline=None, max_examples=30)
+    def test_equal_a_chain_that_is_told(self, lost, packet, short, size):
+        """Blocks of any size give what a chain gives that is fed packet by packet."""
+        x = noise(packet * len(lost) - short)
+        elements = [find("plc-repeat")(packet_ms=2.0), find("delay")(delay_frames=7)]
+        playing = Chain(elements, sample_rate=RATE, channels=1)
+        packets = cut(x, packet)
+        expected = [
+            playing.process(np.zeros_like(p) if gone else p, lost=gone)
+            for p, gone in zip(packets, lost, strict=True)
+        ]
+        playing.reset()
+        told = Losses(np.array(lost), packet / 16.0)
+        fresh = Chain(elements, sample_rate=RATE, channels=1)
+        parts = stream_blocks(fresh, cut(x, size), tail=False, losses=told)
+        assert np.array_equal(np.concatenate(expected, 1), np.concatenate(list(parts), 1))
+
+    @pytest.mark.parametrize(
+        ("packets", "packet_ms", "sentence"),
+        [
+            (9, 10.0, "tells of 9 packets, and 1600 frames at 16000 Hz are 10 of 10 ms"),
+            (11, 10.0, "tells of 11 packets"),
+            (10, 0.33, "packets of 0.33 ms are 5.28 frames at 16000 Hz"),
+            (10, float("inf"), "packets of inf ms"),
+        ],
+    )
+    def test_another_files_trace(self, tmp_path, packets, packet_ms, sentence):
+        """A trace that does not fit is refused, and nothing is written."""
+        write(tmp_path / "in.wav", noise(1600), RATE)
+        losses = Losses(np.zeros(packets, bool), packet_ms, "lost.txt")
+        with pytest.raises(ConfigError, match=f"lost.txt: {sentence}"):
+            process_file(
+                tmp_path / "in.wav", tmp_path / "out.wav", lambda _: chain(), losses=losses
+            )
+        assert ["in.wav"] == [file.name for file in tmp_path.iterdir()]
+
+    def test_packets_of_part_blocks(self):
+        """A chain that was promised blocks cannot take packets of half a block."""
+        told = Losses(np.zeros(10, bool), 10.0)
+        with pytest.raises(ConfigError, match="no multiple of the chain's blocks of 100"):
+            list(stream_blocks(chain(block_frames=100), [noise(1600)], losses=told))

@@ -62,9 +62,9 @@ def process(
     """
     if len(paths) < 2:
         raise click.UsageError("name what to read and what to write: IN OUT, or IN... FOLDER")
-    make, log = _chain_maker(choice, block, replay)
     if trace is not None:
         options["losses"] = _losses(trace, packet_ms, replay)
+    make, log = _chain_maker(choice, block, replay)
     jobs = plan(list(paths[:-1]), paths[-1], suffix)
     reports, failed = _run_all(jobs, make, log, options, alone=len(jobs) == 1)
     for report in reports:

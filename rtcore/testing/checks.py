@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ def described(case: Case) -> Iterator[str]:
     cls = case.plugin_class
     if not (vars(cls).get("__doc__") or "").strip():
         yield f"class {cls.__name__} has no docstring; say first what it does to the sound"
-    if cls.id != cls.id.lower() or not cls.id.replace("_", "a").isalnum():
-        yield f"the id '{cls.id}' must be of small letters, digits and underscores"
+    if cls.id != cls.id.lower() or not re.fullmatch(r"[^\W_][\w-]*", cls.id):
+        yield f"the id '{cls.id}' must be of small letters, digits, underscores and hyphens"
 
 
 def chunking(case: Case) -> Iterator[str]:

@@ -16,6 +16,7 @@ from rtcore.audiofile import read
 from rtcore.cli.scaffold import class_name
 
 FIRST_PARTY = {"nalr", "compressor", "softclip", "limiter", "fir", "gain", "delay", "mix", "meter"}
+FIRST_PARTY |= {"plc-zero", "plc-repeat", "plc-pitch"}
 
 
 class TestList:

@@ -209,3 +209,51 @@ class TestReplay:
         result = rtcore("process", sound, "out.wav", "--replay", "session.jsonl")
         assert 0 == result.exit_code, result.stderr
         assert np.array_equal(played, read("out.wav", "float32")[0])
+
+
+class TestTrace:
+    """Files whose packets were lost."""
+
+    @pytest.fixture
+    def lossy(self, home):
+        """Write a sound of ten packets of 20 ms, of which two are lost, and its trace."""
+        x = np.random.default_rng(3).uniform(-0.3, 0.3, 3200)
+        write(home / "in.wav", x, 16000)
+        Path("lost.txt").write_bytes(b"".join(b"%d\r\n" % (k in (4, 7)) for k in range(10)))
+        return x
+
+    def test_lost_packets_are_concealed(self, rtcore, lossy):
+        """Lost packets hold the substitute, whatever the file has there; the rest is as it was."""
+        words = ["in.wav", "out.wav", "--trace", "lost.txt", "--subtype", "DOUBLE"]
+        assert 0 == rtcore("process", *words, "-p", "plc-zero").exit_code
+        y = read("out.wav")[0][0]
+        gone = np.repeat(np.isin(np.arange(10), (4, 7)), 320)
+        assert np.array_equal(gone, y == 0.0)
+        assert np.array_equal(read("in.wav")[0][0, ~gone].astype(np.float32), y[~gone])
+
+    def test_any_packet_length(self, rtcore, lossy):
+        """With packets of 40 ms half as many lines are wanted."""
+        words = ["process", "in.wav", "out.wav", "-p", "plc-zero", "--packet-ms", "40"]
+        refused = rtcore(*words, "--trace", "lost.txt")
+        assert (2, True) == (refused.exit_code, "give the file's own trace" in refused.stderr)
+        Path("half.txt").write_text("0\n1\n0\n0\n1\n", "utf-8")
+        assert 0 == rtcore(*words, "--trace", "half.txt").exit_code
+        assert 1280 == np.count_nonzero(read("out.wav")[0] == 0.0)
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["--trace", "no.txt"], "no.txt: there is no such trace"),
+            (["--trace", "in.wav"], "in.wav"),
+            (["--trace", "lost.txt", "--packet-ms", "0"], "must be more than 0, got 0"),
+            (["--trace", "lost.txt", "--packet-ms", "nan"], "must be more than 0, got nan"),
+            (["--trace", "lost.txt", "--replay", "log"], "give --trace or --replay, not both"),
+            (["--trace", "lost.txt", "--block", "100"], "give another --block, or none"),
+        ],
+    )
+    def test_refused(self, rtcore, lossy, words, sentence):
+        """What cannot be done is refused with a sentence, and nothing is written."""
+        result = rtcore("process", "in.wav", "out.wav", "-p", "plc-pitch", *words)
+        assert 2 == result.exit_code
+        assert sentence in result.stderr
+        assert not Path("out.wav").exists()
