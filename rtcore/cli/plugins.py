@@ -17,6 +17,7 @@ from rtcore.cli.output import json_option, print_json, print_table
 from rtcore.errors import CheckFailed, PluginError, RtcoreError
 
 if TYPE_CHECKING:
+    from rtcore.chain.node import Node
     from rtcore.host import PluginInfo
     from rtcore.plugin import Plugin
 
@@ -71,8 +72,9 @@ def show(name: str, as_json: bool) -> None:
     if rows:
         print_table(columns, rows)
         click.echo()
-    for key in ("at_48_khz", "placement", "deterministic"):
-        click.echo(f"{key.replace('_', ' ')}: {facts[key]}")
+    for key in ("at_48_khz", "placement", "worker", "deterministic"):
+        if key in facts:
+            click.echo(f"{key.replace('_', ' ')}: {facts[key]}")
 
 
 @plugins.command()
@@ -208,6 +210,8 @@ def _facts(cls: type[Plugin]) -> dict[str, Any]:
             f"latency {node.latency_frames} frames ({late_ms:.2f} ms), "
             f"look-ahead {node.lookahead_frames} frames, tail {node.tail_frames} frames"
         )
+        if node.worker is not None:
+            facts["worker"] = _worker(node)
         if node.hop_frames:
             facts["hop_frames"] = node.hop_frames
         facts["latency_frames"] = node.latency_frames
@@ -215,3 +219,12 @@ def _facts(cls: type[Plugin]) -> dict[str, Any]:
         facts["tail_frames"] = node.tail_frames
         break
     return facts
+
+
+def _worker(node: Node) -> str:
+    """Say what a worker costs, and what is heard when it is late."""
+    frames = node.worker.allowance_frames if node.worker is not None else 0
+    return (
+        f"{frames} frames ({1e3 * frames / _RATE_HZ:.2f} ms) later than inline, late hops: "
+        f"{node.plugin.worker_late}"
+    )

@@ -184,12 +184,26 @@ def _lines_of(engine: Engine, stats: dict[str, Any]) -> Iterator[str]:
     for plugin in stats["plugins"]:
         mark = "  MUTED" if plugin["muted"] else ""
         yield f"  {plugin['place']}  p99 {1e3 * plugin['busy_ms']['p99']:.0f} us{mark}"
+        if plugin["worker"] is not None:
+            yield f"    worker: {_worker(plugin['worker'])}"
     if engine.safety.enabled:
         limited = stats["limited_frames"] / rate
         yield f"volume {stats['volume_db']:.0f} dB, safety limiter at work for {limited:.1f} s"
         yield "keys: q quits, space mutes at once, + and - change the volume"
     else:
         yield "keys: q quits"
+
+
+def _worker(worker: dict[str, Any]) -> str:
+    """Say how a worker kept up, in one line."""
+    late, hop = worker["late"], worker["hop_ms"]
+    parts = [
+        f"p50 {hop['p50']:.2f} ms, p99 {hop['p99']:.2f} ms a hop",
+        f"{late['total']} of {worker['hops']} hops late (longest run {late['longest_run']})",
+    ]
+    told = {"errors": "failed", "dropped_hops": "dropped", "resets": "resets"}
+    parts += [f"{worker[key]} {word}" for key, word in told.items() if worker[key]]
+    return ", ".join([*parts, *(["ABANDONED"] if worker["abandoned"] else [])])
 
 
 def _bar(level_db: float, width: int = 24) -> str:
@@ -253,6 +267,8 @@ def print_summary(stats: dict[str, Any]) -> None:
                 ),
             )
         )
+        if plugin["worker"] is not None:
+            rows.append((f"{plugin['id']}, worker", _worker(plugin["worker"])))
     print_table(("session", ""), rows)
 
 
