@@ -174,8 +174,19 @@ class Model(Plugin):
             for stage, pair in enumerate(stages):
                 buffers["calls"][instance, stage] = [one.call_address for one in pair]
         self._bindings = [one for stages in bindings for pair in stages for one in pair]
-        self._counts = buffers["faults"]
+        self._counts, self._memory = buffers["faults"], buffers["memory"]
         return Attached(keep=(self._loaded, bindings))
+
+    @property
+    def controls(self) -> dict[str, np.ndarray]:
+        """The newest numbers that the models give to look at, of the plugin that a chain plays.
+
+        ``chain.nodes[0].node.plugin.controls``: by name, arrays of shape (instances, ...).
+        """
+        return {
+            name: np.stack([placed.view(row).copy() for row in self._memory])
+            for name, placed in self._loaded.program.controls.items()
+        }
 
     @property
     def faults(self) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import reprlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -23,7 +23,6 @@ def read_form(
     form: type[_Form],
     *,
     what: str,
-    tables: Mapping[str, type[BaseModel]] | None = None,
 ) -> _Form:
     """Read a TOML file of a fixed form.
 
@@ -37,8 +36,6 @@ def read_form(
         The pydantic model that describes it.
     what : str
         What such a file is, with its article: ``"a rule"``.
-    tables : mapping, optional
-        The models of its tables, by the first part of their key, to list their keys.
 
     Returns
     -------
@@ -63,16 +60,10 @@ def read_form(
     try:
         return form.model_validate(table)
     except ValidationError as error:
-        raise _refusal(name, error, form, what, tables or {}) from None
+        raise _refusal(name, error, form, what) from None
 
 
-def _refusal(
-    name: str,
-    error: ValidationError,
-    form: type[BaseModel],
-    what: str,
-    tables: Mapping[str, type[BaseModel]],
-) -> ConfigError:
+def _refusal(name: str, error: ValidationError, form: type[BaseModel], what: str) -> ConfigError:
     """Put pydantic's first complaint into a sentence."""
     problems = error.errors(include_url=False, include_context=False)
     # A misspelt key is also a missing one: what stands there says more.
@@ -83,10 +74,27 @@ def _refusal(
     if problem["type"] == "missing":
         return ConfigError(where, f"is missing in this file, which must be {what}; add it")
     if problem["type"] == "extra_forbidden":
-        owner = tables.get(str(problem["loc"][0]), form) if len(problem["loc"]) > 1 else form
+        owner = _owner(form, problem["loc"])
         known = [field.alias or word for word, field in owner.model_fields.items()]
         hint = did_you_mean(str(problem["loc"][-1]), known)
         return ConfigError(where, f"is no key of {what}{hint}; there are {', '.join(known)}")
     said = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
     found = reprlib.repr(problem["input"]) if key else "what the file has"
     return ConfigError(where, f"does not fit {what}: {said}; found {found}")
+
+
+def _owner(form: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel]:
+    """Give the model of the table in which a key stands."""
+    for step in place[:-1]:
+        field = form.model_fields.get(str(step))
+        if field is not None:
+            form = next(_models_in(field.annotation), form)
+    return form
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Find the models that a type is made of, such as those of a list or a dictionary."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)

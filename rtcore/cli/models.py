@@ -103,11 +103,13 @@ def show(name: str, as_json: bool) -> None:
         print_table((stage.file, ""), rows)
     if m.parameters:
         click.echo()
-        rows = [
-            (k, p.default, f"{p.min:g} to {p.max:g}", p.unit, p.doc)
-            for k, p in m.parameters.items()
-        ]
-        print_table(("parameter", "default", "range", "unit", "what it is"), rows)
+        print_table(
+            ("parameter", "default", "range", "unit", "what it is"),
+            [
+                (k, p.default, f"{p.min:g} to {p.max:g}", p.unit, p.doc)
+                for k, p in m.parameters.items()
+            ],
+        )
 
 
 def _source(source: Any) -> str:

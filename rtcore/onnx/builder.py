@@ -10,7 +10,7 @@ import numpy as np
 
 from rtcore.dsp.stft import stft_window
 from rtcore.errors import ModelError
-from rtcore.onnx.fitting import as_float32, filled, known
+from rtcore.onnx.fitting import as_float32, as_number, filled, known
 from rtcore.onnx.manifest import SPECTRAL, Manifest, Part, Source, Stage, Target
 from rtcore.onnx.ops import Op
 from rtcore.onnx.program import Memory, Placed, Program, Region, Steps, Wiring
@@ -125,20 +125,41 @@ class _Builder:
         for name in stage.outputs:
             known("output", name, outputs, where)
         wiring = Wiring()
+        over = [source.state for source in stage.inputs.values() if source.state is not None]
         for name, source in stage.inputs.items():
             at = f"{where}: input {name}"
             if source.state is not None:
                 known("output", source.state, outputs, where)
-                self._state(wiring, inputs[name], outputs[source.state], source, at)
+                # Two places in turn would do for one reader only.
+                shared = source.state in stage.outputs or over.count(source.state) > 1
+                self._state(wiring, inputs[name], outputs[source.state], source, at, shared=shared)
             else:
                 wiring.inputs[name] = self._input(inputs[name], source, at)
         self._steps.add(Op.RUN, number)
+        places: dict[str, list[int]] = {}
         for name, target in stage.outputs.items():
-            wiring.outputs[name] = self._output(outputs[name], target, f"{where}: output {name}")
+            at = f"{where}: output {name}"
+            wiring.outputs[name] = self._output(outputs[name], target, places, at)
+        for taken, given in wiring.copied.items():
+            before, after = wiring.inputs[taken].region, wiring.outputs[given].region
+            self._steps.add(Op.COPY, before.at, after.at, count=before.count)
+        if places:
+            self._make_sound(places)
         return wiring
 
-    def _state(self, wiring: Wiring, taken: Any, given: Any, source: Source, where: str) -> None:
-        """Give a state two places; calls use them in turn."""
+    def _make_sound(self, places: Mapping[str, Sequence[int]]) -> None:
+        """Make the sound of what a stage gave: where each part of each channel lies."""
+        if set(places) & SPECTRAL:
+            self._transform()
+        for channel in self._channels:
+            self._apply({part: at[channel] for part, at in places.items()}, channel)
+        self._sound = next((p for p in ("hop", "frame") if p in places), "spectrum")
+        self._stale = self._sound == "frame" and bool(self._spectrum)
+
+    def _state(
+        self, wiring: Wiring, taken: Any, given: Any, source: Source, where: str, *, shared: bool
+    ) -> None:
+        """Give a state two places; calls use them in turn, or copy where others read it too."""
         shape = filled(taken.shape, None, where, "a state")
         count = int(np.prod(shape, dtype=np.int64))
         after = shape  # a model may leave its output's shape open, or say nothing of it
@@ -150,17 +171,19 @@ class _Builder:
                 f"{given.dtype}; name another output as its state"
             )
             raise ModelError(msg)
+        as_number(source.initial, taken.dtype, where)
         wiring.inputs[taken.name] = self._memory.tensor(shape, taken.dtype, source.initial)
         wiring.outputs[given.name] = self._memory.tensor(after, given.dtype, 0.0)
-        wiring.states[taken.name] = given.name
+        (wiring.copied if shared else wiring.states)[taken.name] = given.name
 
     def _input(self, tensor: Any, source: Source, where: str) -> Placed:
         if not source.parts:
-            number = source.constant
+            number = source.constant or 0.0
             if source.parameter is not None:
                 number = self._parameters[source.parameter]
             shape = filled(tensor.shape, None, where, "a number")
-            return self._memory.tensor(shape, tensor.dtype, 0.0 if number is None else number)
+            as_number(number, tensor.dtype, where)
+            return self._memory.tensor(shape, tensor.dtype, number)
         as_float32(tensor.dtype, where)
         count = sum(self._count(part) for part in source.parts)
         what = " + ".join(part.feature for part in source.parts)
@@ -188,7 +211,8 @@ class _Builder:
         """Write one feature of one channel to a place in an input."""
         add, name = self._steps.add, part.feature
         if name == "hop":
-            add(Op.COPY, at, self._entry[channel].at, count=self._hop)
+            newest = self._exit if self._sound == "hop" else self._entry
+            add(Op.COPY, at, newest[channel].at, count=self._hop)
         elif name == "frame":
             self._restore()
             frame = self._made[channel] if self._sound == "frame" else self._frame[channel]
@@ -230,7 +254,10 @@ class _Builder:
             self._past = [self._memory.room(max(longest, samples)) for _ in self._channels]
         return self._past
 
-    def _output(self, tensor: Any, target: Target, where: str) -> Placed:
+    def _output(
+        self, tensor: Any, target: Target, places: dict[str, list[int]], where: str
+    ) -> Placed:
+        """Give an output its place, and note where its parts lie."""
         as_float32(tensor.dtype, where)
         if target.control is not None:
             shape = filled(tensor.shape, None, where, "a control")
@@ -242,17 +269,10 @@ class _Builder:
         each = [sizes.get(part, self._bins) for part in target.parts]
         count = sum(each) * len(self._channels)
         shape = filled(tensor.shape, count, where, " + ".join(target.parts))
-        if set(target.parts) & SPECTRAL:
-            self._transform()
         region, at = self._memory.room(count), 0
-        places: dict[str, list[int]] = {}
         for part, size in zip(target.parts, each, strict=True):
             places[part] = [region.at + at + size * channel for channel in self._channels]
             at += size * len(self._channels)
-        for channel in self._channels:
-            self._apply({part: at[channel] for part, at in places.items()}, channel)
-        self._sound = next((p for p in ("hop", "frame") if p in places), "spectrum")
-        self._stale = self._sound == "frame" and bool(self._spectrum)
         return Placed(region, shape, np.dtype(np.float32))
 
     def _apply(  # noqa: C901 - one case for each kind of target

@@ -77,3 +77,22 @@ def as_float32(dtype: np.dtype[Any], where: str) -> None:
             f"{where} is of {dtype}; sound goes in and out as float32, so export the model that way"
         )
         raise ModelError(msg)
+
+
+def as_number(value: float, dtype: np.dtype[Any], where: str) -> None:
+    """Refuse a number that a tensor's type cannot hold.
+
+    Raises
+    ------
+    ModelError
+        With the number and the type.
+    """
+    if dtype.kind == "f":
+        good = abs(value) <= np.finfo(dtype).max
+    elif dtype.kind == "b":
+        good = value in (0.0, 1.0)
+    else:
+        span = np.iinfo(dtype)
+        good = value == int(value) and span.min <= value < span.max
+    if not good:
+        raise ModelError(f"{where} is of {dtype}, which cannot hold {value:g}; give another number")

@@ -86,7 +86,7 @@ def _finite(memory: Any, checked: Any) -> bool:
         at, count = checked[row, 0], checked[row, 1]
         for k in range(count):
             worst = max(worst, bits[at + k] & _EXPONENT)
-    return worst < _EXPONENT
+    return bool(worst < _EXPONENT)
 
 
 @helper

@@ -45,8 +45,8 @@ MANIFEST = "model.toml"
 
 #: What a model can be given of the sound; see :mod:`rtcore.onnx.program` for how each is made.
 FeatureName = Literal[
-    "hop",  # the new samples
-    "frame",  # the last `window` samples, under the analysis window
+    "hop",  # the new samples; behind a stage that gave a hop, that one
+    "frame",  # the last `window` samples, under the analysis window; behind a stage, what it gave
     "past_output",  # the last samples that went out
     "spectrum",  # of the frame, real and imaginary part of each bin side by side
     "real",
@@ -74,6 +74,12 @@ SPECTRAL = {
     *("spectrum", "real", "imaginary", "magnitude", "log_power", "sine", "cosine"),
     *("mask", "complex_mask"),
 }
+#: What makes a sound together; a magnitude alone keeps the phase.
+_SOUNDS: tuple[set[str], ...] = (
+    *({"hop"}, {"frame"}, {"spectrum"}, {"mask"}, {"complex_mask"}, {"magnitude"}),
+    {"real", "imaginary"},
+    {"magnitude", "sine", "cosine"},
+)
 Window = Literal["rect", "hann", "sqrt-hann", "hamming"]
 
 _LONGEST = 1 << 20
@@ -231,8 +237,19 @@ class Stage(BaseModel):
 
     @model_validator(mode="after")
     def _plain_name(self) -> Self:
-        if Path(self.file).name != self.file or self.file in {".", ".."}:
+        if Path(self.file).name != self.file or self.file in {".", ".."} or "\0" in self.file:
             raise ValueError(f"file must be a name in the bundle's own folder, found {self.file!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_sound(self) -> Self:
+        parts = [part for target in self.outputs.values() for part in target.parts]
+        if parts and (len(parts) > len(set(parts)) or set(parts) not in _SOUNDS):
+            whole = "; ".join(" + ".join(sorted(sound)) for sound in _SOUNDS)
+            raise ValueError(
+                f"the outputs of a stage make its sound once and whole, of one of: {whole}; found "
+                f"{' + '.join(parts)}"
+            )
         return self
 
 
@@ -363,6 +380,12 @@ class Manifest(BaseModel):
             raise ValueError(f"frame.window must be at least the hop of {self.hop} samples")
         if self.spectral and self.window % 2:
             raise ValueError("frame.window must be even where there is a spectrum")
+        hops = any("hop" in o.parts for s in self.stage for o in s.outputs.values())
+        if self.gate is not None and hops and self.latency:
+            raise ValueError(
+                f"a gate passes hops on as they came, which does not fit a latency of "
+                f"{self.latency}; let the model give frames, or leave the gate out"
+            )
         for number, stage in enumerate(self.stage):
             for name, source in stage.inputs.items():
                 if source.parameter is not None and source.parameter not in self.parameters:
@@ -374,9 +397,6 @@ class Manifest(BaseModel):
             if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(f"parameter {name!r} needs a name of letters, digits and _")
         return self
-
-
-_TABLES: dict[str, type[BaseModel]] = {"frame": Frame, "gate": Gate, "stage": Stage}
 
 
 def load_manifest(path: str | os.PathLike[str]) -> Manifest:
@@ -403,4 +423,4 @@ def load_manifest(path: str | os.PathLike[str]) -> Manifest:
         file /= MANIFEST
         if not file.is_file():
             raise ModelError(f"{path}: is no model bundle; it has no {MANIFEST}")
-    return read_form(file, str(file), Manifest, what="a model's manifest", tables=_TABLES)
+    return read_form(file, str(file), Manifest, what="a model's manifest")

@@ -62,12 +62,15 @@ class Wiring:
     inputs, outputs : dict of str to Tensor
         By the model's names.
     states : dict of str to str
-        Inputs to the outputs that they take over.
+        Inputs to the outputs that they take over, in turn.
+    copied : dict of str to str
+        Inputs to the outputs that are copied to them, because others read them too.
     """
 
     inputs: dict[str, Placed] = field(default_factory=dict)
     outputs: dict[str, Placed] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    copied: dict[str, str] = field(default_factory=dict)
 
     def of(self, parity: int) -> tuple[dict[str, Placed], dict[str, Placed]]:
         """Give inputs and outputs for even (0) or odd (1) calls."""

@@ -73,8 +73,9 @@ def plan_rates(stream_hz: int, model_hz: int, hop: int) -> RatePlan:
         gathering = hop - math.gcd(hop, samples)
         return times * down - 1 + gathering * Fraction(down, up), gathering
 
-    whole = math.lcm(hop, up) // up  # from here on nothing is gained
-    times = min(range(1, whole + 1), key=cost)
+    # Later hops cost more by their frames alone than the first does altogether.
+    most = (hop + up) // up
+    times = min(range(1, most + 1), key=cost)
     return RatePlan(
         times * down,
         times * up,
