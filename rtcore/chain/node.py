@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rtcore.chain.arena import Arena
 from rtcore.chain.asking import ask_attached, ask_hop, ask_prepared
+from rtcore.chain.placement import allowance_frames, runs_on_worker
 from rtcore.chain.reblock import minimum_delay_frames, reblock_address, reblock_fill, reblock_pieces
-from rtcore.chain.worker import Processor, Worker, allowance_frames, runs_on_worker
 from rtcore.errors import PluginError
 from rtcore.kernels.context import ABI_VERSION, CONTROL, HEADER
 from rtcore.kernels.histogram import Histogram
 from rtcore.plugin import Plugin, Prepared, Spec
+
+if TYPE_CHECKING:
+    from rtcore.chain.worker import Worker
 
 _MUTE_S = 0.005
 
@@ -114,6 +117,8 @@ class Node:
 
     def _give_to_worker(self, hop: int, allowance: int) -> None:
         """Put a worker between the chain and what was built."""
+        from rtcore.chain.worker import Processor, Worker  # to load it takes a while
+
         controls, ramps = self._make_controls(hop)
         self.record["rt_controls"] = controls.ctypes.data
         processor = Processor(

@@ -14,7 +14,6 @@ from rtcore.chain.node import Node
 from rtcore.chain.records import COMMAND, EVENT, STREAM, Command, Event
 from rtcore.chain.runner import stream_reset, stream_run
 from rtcore.chain.table import Table
-from rtcore.chain.worker import stop_workers
 from rtcore.errors import StreamError
 from rtcore.kernels.abi import pointer
 from rtcore.kernels.context import ABI_VERSION, CONTEXT
@@ -120,15 +119,16 @@ class Stream:
         if render(self._address, self._rows_address, x, y):
             self.poll()
 
-    def wake(self, nodes: Iterable[Node] | None = None) -> None:
-        """Start the threads of workers: of some nodes, or of all that play.
+    def wake(self, nodes: Iterable[Node] = ()) -> None:
+        """Start the threads of workers: of all that play, and of nodes that are to join them.
 
         Raises
         ------
         StreamError
             Where one of them was abandoned.
         """
-        for node in [p.node for p in self.table.placed] if nodes is None else nodes:
+        here = [] if self._awake else [placed.node for placed in self.table.placed]
+        for node in [*here, *nodes]:
             if node.worker is not None:
                 number = node.worker.start()
                 if self.on_thread is not None:
@@ -147,8 +147,13 @@ class Stream:
         They start again with the next sound; what is under way goes on.  Nothing may be playing.
         """
         self._awake = False
-        self._context["deadline_ns"] = 0  # whoever plays next is no device
+        self._context["time_ns"] = 0  # whoever plays next is no device
+        self._context["deadline_ns"] = 0
         places = {p.node.worker: p.path for p in self.table.placed if p.node.worker is not None}
+        if not places:
+            return []
+        from rtcore.chain.worker import stop_workers
+
         return [places[worker] for worker in stop_workers(places)]
 
     def send(

@@ -27,7 +27,7 @@ from rtcore.chain.worker_records import (
     ring_written,
 )
 from rtcore.dsp.concealment import conceal, rejoin, remember
-from rtcore.kernels.abi import exchange, load_acquire, pointer, pointer_like
+from rtcore.kernels.abi import exchange, load_acquire, pointer, pointer_like, store_release
 from rtcore.kernels.context import CONTEXT, CONTROL
 from rtcore.kernels.decorator import REALS, helper
 from rtcore.kernels.jit import c_entry
@@ -50,6 +50,8 @@ _TURN_NS = 5_000_000
 def _begin(s: Any, w: Any, counts: Any) -> None:
     """Begin after a reset: what is under way is forgotten, and the processor's memory with it."""
     counts.forgotten += queue_clear(np.uintp(w.hops))
+    ring = np.uintp(w.results)
+    store_release(ring + np.uintp(_READ), ring_written(ring))
     counts.epoch += 1
     s.begun = 1
     s.fresh = 1

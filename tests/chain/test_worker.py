@@ -107,6 +107,17 @@ class TestOffline:
         inline, away = (chain.process(x) for chain in chains)
         assert np.array_equal(later(inline, HOP), away)
 
+    def test_many_resets(self):
+        """Resets that come before any sound does leave nothing behind."""
+        x = noise(1, 600)
+        chain = Chain([Planted()], channels=1)
+        for _ in range(3000):
+            chain.process(x[:, :60])
+            chain.reset()
+        expected = Chain([Planted()], channels=1).process(x)
+        assert np.array_equal(expected, chain.process(x))
+        assert 0 == worker_of(chain).stats()["late"]["total"]
+
     def test_lost_hops(self):
         """The processor hears which hops were lost, as it does inline."""
         x = noise(1, 64)
@@ -250,6 +261,21 @@ class TestThreads:
         del chain
         gc.collect()
         assert reaches(lambda: worker_threads() == 0)
+
+    @pytest.mark.parametrize("swapped", [False, True])
+    def test_changed_before_it_plays(self, swapped):
+        """What is changed before the first sound leaves no worker without its thread."""
+        chain = Chain([Planted(), Planted()])
+        workers = [placed.node.worker for placed in chain.nodes]
+        if swapped:
+            chain.swap(Chain([Planted()]))
+        else:
+            chain.update(0, plan=(0, 0))
+        chain.process(noise(2, 4800))
+        for worker in [*workers, *(placed.node.worker for placed in chain.nodes)]:
+            counts = worker.stats()
+            assert counts["hops"] > 40
+            assert 0 == counts["late"]["total"]
 
     def test_rest_and_go_on(self):
         """A chain whose threads have ended goes on with the next sound, as if nothing had been."""
