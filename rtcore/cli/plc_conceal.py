@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 _DEFAULT = "plc-pitch"
 _SHOWN = 20
-_CLIPS_A_PROCESS = 8
 
 
 @click.command()
@@ -35,7 +34,7 @@ _CLIPS_A_PROCESS = 8
     help=f"What conceals; several make a row of them.  [default: {_DEFAULT}]",
 )
 @click.option("-c", "--chain", type=_PATH, metavar="CHAIN.toml", help="A chain file instead.")
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Processes; all cores by default.")
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Processes; as many as pay by default.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many clips.")
 @click.option("--align/--no-align", default=True, help="Take the chain's latency out.")
 @click.option("--check/--no-check", default=True, help="Refuse traces for other files.")
@@ -55,8 +54,7 @@ def conceal(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     rtcore plc conceal plcchallenge24/val_meta.csv out/ -c chain.toml
     rtcore plc conceal val/ out/ --plugin plc-repeat --jobs 4
     """
-    from rtcore.challenges.jobs import usable_cores
-    from rtcore.challenges.plc.conceal import ConcealSettings
+    from rtcore.challenges.plc.conceal import ConcealSettings, conceal_set
     from rtcore.challenges.plc.layout import find_set
 
     config = _config(options["chain"], options["plugins"])
@@ -64,16 +62,13 @@ def conceal(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     if options["limit"] is not None:
         found = replace(found, clips=found.clips[: options["limit"]])
     settings = ConcealSettings(options["align"], options["check"], options["from_zeros"])
-    # A process takes as long to start as a few clips take to conceal.
-    enough = max(1, len(found.clips) // _CLIPS_A_PROCESS)
-    workers = options["jobs"] or min(usable_cores(), enough)
     if options["dry_run"]:
-        _tell_plan(found, target, workers, as_json)
+        _tell_plan(found, target, as_json)
         return
     tally = _Tally()
-    from rtcore.challenges.plc.conceal import conceal_set
-
-    outcomes = conceal_set(found, target, config, settings, workers=workers, again=options["again"])
+    outcomes = conceal_set(
+        found, target, config, settings, workers=options["jobs"], again=options["again"]
+    )
     with progress("concealing", len(found.clips), "clips") as advance:
         for outcome in outcomes:
             tally.add(outcome)
@@ -94,7 +89,7 @@ def _config(chain: Path | None, plugins: tuple[str, ...]) -> ChainConfig:
     return parse({"plugin": [plugin_table(text) for text in plugins or (_DEFAULT,)]})
 
 
-def _tell_plan(found: ClipSet, target: Path, workers: int, as_json: bool) -> None:
+def _tell_plan(found: ClipSet, target: Path, as_json: bool) -> None:
     """Say what would be done."""
     facts = {
         "set": found.path,
@@ -102,14 +97,13 @@ def _tell_plan(found: ClipSet, target: Path, workers: int, as_json: bool) -> Non
         "blind": found.blind,
         "clips": len(found.clips),
         "target": target,
-        "processes": workers,
     }
     if as_json:
         print_json({**facts, "names": [clip.name for clip in found.clips]})
         return
     kind = f"{found.layout} layout, {'no' if found.blind else 'with'} clean sound"
     click.echo(f"{found.path}: {len(found.clips)} clips ({kind})")
-    click.echo(f"would be concealed into {target} by {workers} processes")
+    click.echo(f"would be concealed into {target}")
 
 
 def _named(outcome: Outcome) -> str:

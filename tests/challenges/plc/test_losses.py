@@ -150,7 +150,9 @@ class TestFitting:
 
 @pytest.fixture(scope="module")
 def pool():
-    return pool_of_models([parse_model("gilbert:0.04,0.2")], 10.0, np.random.default_rng(0))
+    found = pool_of_models([parse_model("gilbert:0.04,0.2")], 10.0, np.random.default_rng(0))
+    found.strata = [stratum[:50] for stratum in found.strata]
+    return found
 
 
 class TestDrawing:
