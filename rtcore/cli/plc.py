@@ -11,6 +11,8 @@ from rtcore.cli.root import LazyGroup
 COMMANDS: dict[str, tuple[str, str]] = {
     "make": ("rtcore.cli.plc_make:make", "Make a set from clean speech and traces of loss."),
     "conceal": ("rtcore.cli.plc_conceal:conceal", "Conceal a set's losses with a plugin or chain."),
+    "evaluate": ("rtcore.cli.plc_scores:evaluate", "Score concealed clips: PLCMOS, PESQ, .."),
+    "compare": ("rtcore.cli.plc_compare:compare", "Compare concealed sets, and listen to them."),
 }
 
 

@@ -187,14 +187,13 @@ def _tell(
     click.echo(f"{folder}: {counts}")
     shown = [group for group in groups if group.kind != "cell"]
     if shown:
-        keys = list(shown[0].means)
-        units = {key: f" {COLUMNS[key].unit}" if COLUMNS[key].unit else "" for key in keys}
-        head = ["", "clips", *(f"{COLUMNS[key].label}{units[key]}" for key in keys)]
-        rows = [
-            [g.label, g.clips, *(mean_cell(g.means[key], COLUMNS[key].digits) for key in keys)]
-            for g in shown
-        ]
-        print_table(head, rows, "means [95 % bootstrap interval over clips]")
+        rows = [["clips", *(str(group.clips) for group in shown)]]
+        for key in shown[0].means:
+            column = COLUMNS[key]
+            cells = [mean_cell(group.means[key], column.digits) for group in shown]
+            rows.append([f"{column.label} {column.unit}".strip(), *cells])
+        title = "means [95 % bootstrap interval over clips]; bursts:"
+        print_table(["", *(group.label for group in shown)], rows, title)
         tell_how(lines)
     notes = sum(bool(score.notes) for score in tally.scores)
     if notes:
