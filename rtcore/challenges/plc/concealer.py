@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -185,16 +184,17 @@ class Concealer:
     def fingerprint(self, chain: Chain) -> str:
         """Give a fingerprint of all that an output depends on but its clip.
 
-        Other parameters, another version of rtcore and an edited plugin change it.
+        Other parameters, another version of rtcore and an edited plugin change it, and so does
+        any file that the plugin's own imports.
         """
         from rtcore import __version__
         from rtcore.chain.export import config_from_chain
+        from rtcore.kernels.sources import digest_of_files
 
         words = config_from_chain(chain)
-        classes = {type(placed.node.plugin) for placed in chain.nodes}
-        files = sorted({file for file in map(inspect.getsourcefile, classes) if file})
+        kernels = [type(placed.node.plugin).process.fn for placed in chain.nodes]
         text = json.dumps([__version__, asdict(self.settings), words], sort_keys=True, default=str)
-        return fingerprint(text, *map(Path, files), *_named_files(words))
+        return fingerprint(text, *map(digest_of_files, kernels), *_named_files(words))
 
 
 def _named_files(value: object) -> Iterator[Path]:

@@ -136,6 +136,9 @@ def find_set(path: Path, *, untraced: bool = False) -> ClipSet:
     ConfigError
         Where it is none of these, with what was found instead.
     """
+    if path.is_file() and path.suffix.lower() != ".csv":
+        what = "is neither a folder nor a csv; name the clip's folder, or play this one file with"
+        raise ConfigError(str(path), f"{what} `rtcore process --trace`")
     if path.is_file():
         return _of_csv(path, path)
     if not path.is_dir():

@@ -246,6 +246,7 @@ class TestBadClips:
         (["in", "in", *HOLD], "holds the input, which would be overwritten"),
         (["nowhere", "out", *HOLD], "there is no such folder or csv"),
         (["empty", "out", *HOLD], "is no PLC set"),
+        (["in/1.wav", "out", *HOLD], "is neither a folder nor a csv"),
         (["above", "out", *HOLD], "holds several sets (a, b)"),
         (["in", "out", "-p", "hold-lost"], "there is no plugin 'hold-lost'"),
         (["in", "out", *HOLD, "-c", "x.toml"], "give -c CHAIN or -p PLUGIN, not both"),
@@ -314,6 +315,7 @@ class TestRestart:
         assert (0, 3, 0) == self.count(rtcore, "-p", "hold-last:delay_frames=5", "--no-align")
         file = home.parent / "plugins/for_plc_tests.py"
         file.write_text(file.read_text() + "\n# edited\n")
+        sys.modules.pop("rtcore.plugins.for_plc_tests")
         assert (3, 0, 0) == self.count(rtcore, "-p", "hold-last:delay_frames=5", "--no-align")
 
     def test_failed_clips_are_tried_again(self, rtcore, three):
