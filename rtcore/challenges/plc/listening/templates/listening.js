@@ -35,7 +35,7 @@ for (const audio of document.querySelectorAll("audio")) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target === keep) return;
   const card = last ? cardOf(last) : document.querySelector(".card");
   if (!card) return;
   const audio = card.querySelectorAll("audio")[Number(event.key) - 1];
