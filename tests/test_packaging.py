@@ -190,6 +190,19 @@ class TestPlugins:
         assert python(code, home) == "5"
 
 
+MANIFEST = """
+id = "{}"
+description = "A model"
+licence = "MIT"
+sample_rate = 16000
+hop = 16
+[[stage]]
+file = "model.onnx"
+inputs = {{ x = "hop" }}
+outputs = {{ y = "hop" }}
+"""
+
+
 class TestModels:
     """``rtcore.models`` follows the same rule."""
 
@@ -197,17 +210,17 @@ class TestModels:
         """Of two bundles of one name, that of RTCORE_MODEL_PATH hides the user's."""
         from rtcore import models
 
-        write(home / "data" / "rtcore" / "models" / "plc" / "model.toml", "")
-        write(home / "data" / "rtcore" / "models" / "other" / "model.toml", "")
-        first = write(home / "first" / "plc" / "model.toml", "").parent
+        for place in ("data/rtcore/models/plc", "data/rtcore/models/other", "first/plc"):
+            name = place.rpartition("/")[2]
+            write(home / place / "model.toml", MANIFEST.format(name))
         monkeypatch.setenv("RTCORE_MODEL_PATH", str(home / "first"))
-        assert {"other", "plc"} <= models.bundles().keys()
-        assert first == models.find("plc")
+        assert {"other", "plc"} <= {info.name for info in models.all_bundles()}
+        assert home / "first" / "plc" == models.find_bundle("plc").folder
 
     def test_unknown_bundle(self, home):
         """An unknown name is refused with the nearest one and the folders searched."""
         from rtcore import models
 
         write(home / "data" / "rtcore" / "models" / "conceal" / "model.toml", "")
-        with pytest.raises(rtcore.ConfigError, match=r"'konceal' in .*did you mean 'conceal'"):
-            models.find("konceal")
+        with pytest.raises(rtcore.ModelError, match=r"'konceal'.*did you mean 'conceal'"):
+            models.find_bundle("konceal")

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 
 import numpy as np
-
 from small_models import FLOAT, constant, node, save
+
 from rtcore import Chain
 from rtcore.host import find
 
@@ -86,19 +86,19 @@ def adding_up(path, size):
 def fragile(path, size):
     """Make a model that adds up like the one above, and can be made to fail by its input.
 
-    Where the first sample of a hop is above 0.9 the run returns an error (an index that is no
+    Where the middle sample of a hop is above 0.9 the run returns an error (an index that is no
     row); where it is below -0.9 all that it gives is NaN, its state too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (FLOAT, [1, size])
     constants = [
         constant("keep", 0.9),
-        constant("first", [0], np.int64),
+        constant("middle", [size // 2], np.int64),
         constant("limit", 0.9),
         constant("rows", np.zeros((1, 1))),
     ]
     nodes = [
-        node("Gather", "x first", "head", axis=1),
+        node("Gather", "x middle", "head", axis=1),
         node("Greater", "head limit", "wrong"),
         node("Cast", "wrong", "row", to=7),
         node("Squeeze", "row", "row_0"),

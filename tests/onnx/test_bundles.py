@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
-
 from bundles import adding_up, chain_of, declare, dense, noise, one_stage, played
 from small_models import DOUBLE, FLOAT, LONG, constant, node, save
 
@@ -184,7 +183,8 @@ def test_hops_of_two_stages(tmp_path):
     """A second stage takes the hop that the first one gave."""
     first = dense(tmp_path / "a.onnx", {"x": HOP}, {"y": HOP}, seed=1)
     second = dense(tmp_path / "b.onnx", {"x": HOP}, {"y": HOP}, seed=2)
-    stage = [{"file": f, "inputs": {"x": "hop"}, "outputs": {"y": "hop"}} for f in ("a.onnx", "b.onnx")]  # fmt: skip
+    wires = {"inputs": {"x": "hop"}, "outputs": {"y": "hop"}}
+    stage = [{"file": "a.onnx", **wires}, {"file": "b.onnx", **wires}]
     declare(tmp_path, stage=stage, hop=HOP)
     x, (a, b) = noise(HOP * HOPS), map(session_of, (first, second))
     expected = [
@@ -333,7 +333,7 @@ def test_a_state_that_is_also_heard(tmp_path):
 
 
 def test_channels_of_an_instance(tmp_path):
-    """A model of two channels gets them one behind the other, and a stream of four runs it twice."""
+    """A model of two channels gets one behind the other; a stream of four runs it twice."""
     path = dense(tmp_path / "model.onnx", {"x": 2 * (WINDOW + 2 * BINS)}, {"y": 2 * WINDOW})
     one_stage(
         tmp_path, {"x": {"parts": ["frame", "spectrum"]}}, {"y": "frame"}, channels=2, hop=HOP,
@@ -344,7 +344,8 @@ def test_channels_of_an_instance(tmp_path):
     for pair in (0, 2):
         loops = [Loop(synthesis="hann") for _ in range(2)]
         for k in range(HOPS):
-            frames = [loop.take(x[pair + c, k * HOP : (k + 1) * HOP].astype(np.float64)) for c, loop in enumerate(loops)]  # fmt: skip
+            both = x[pair : pair + 2, k * HOP : (k + 1) * HOP].astype(np.float64)
+            frames = [loop.take(hop) for loop, hop in zip(loops, both, strict=True)]
             spectra = [np.fft.rfft(frame) for frame in frames]
             inside = [np.stack([s.real, s.imag], -1).ravel() for s in spectra]
             given = np.concatenate([*frames, *inside]).astype(np.float32)[None]
