@@ -12,8 +12,8 @@ weights of ``--weights``; *libopus* is the system's codec at 32 kb/s with its cl
 and its row without loss shows what the codec alone costs.
 
 PLCMOS v2 is that of speechmos, with NumPy seeded with 23 before each clip; PESQ and STOI count the
-clips with clean sound. Latency is taken out first. Times are medians of whole calls from Python, one
-for each packet of 20 ms: received ones (most do little there) and lost ones.
+clips with clean sound. Latency is taken out first. Times are medians of whole calls from Python,
+one for each packet of 20 ms: received ones (most do little there) and lost ones.
 """
 
 from __future__ import annotations

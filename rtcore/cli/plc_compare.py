@@ -73,8 +73,6 @@ def compare(folders: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     rates = [score.sample_rate for scores in comparison.scores.values() for score in scores]
     lines = how(measures, rates)
     left_out = _left_out(comparison)
-    for sentence in left_out:
-        warn(sentence)
     if options["out"] is not None:
         _write(options, comparison, found, lines, left_out)
     if as_json:
@@ -98,13 +96,15 @@ def _check_page(path: Path | None) -> None:
 
 
 def _left_out(comparison: Comparison) -> list[str]:
-    """Say which clips are not compared."""
-    return [
-        f"{system}: {len(names)} clips are left out ({', '.join(names[:3])}), since another "
-        "system has no score for them"
-        for system, names in comparison.left_out.items()
-        if names
-    ]
+    """Say which clips are not compared; give what was said."""
+    said = []
+    for system, names in comparison.left_out.items():
+        if names:
+            what = f"{system}: {len(names)} clips are left out ({', '.join(names[:3])})"
+            sentence = f"{what}: another system has no score for them"
+            warn(sentence)
+            said.append(sentence)
+    return said
 
 
 def _write(

@@ -129,7 +129,7 @@ def _jobs(found: HeardSet, folder: Path, measures: Sequence[str]) -> Iterator[Jo
     for heard in found.sounds:
         output = folder / f"{heard.name}.json"
         key = ""
-        if not heard.fault:
+        if heard.fault is None:
             try:
                 key = fingerprint(text, heard.sound, heard.clean or "", *_trace_of(heard))
             except RtcoreError:
@@ -152,8 +152,8 @@ class _Worker:
     def work(self, task: tuple[Heard, Path]) -> dict[str, Any]:
         """Score the clip of a job, and write its scores."""
         heard, output = task
-        if heard.fault:
-            raise RtcoreError(heard.fault)
+        if heard.fault is not None:
+            raise heard.fault
         x, clean, rate = load_pair(heard)
         scores, notes = self._scorer.score(x, rate, clean)
         score = ClipScore(

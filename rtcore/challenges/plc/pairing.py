@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtcore.challenges.plc.layout import CLEAN, Clip, find_set, natural
-from rtcore.errors import ConfigError
+from rtcore.errors import ConfigError, RtcoreError
 
 __all__ = ["Heard", "HeardSet", "find_heard"]
 
@@ -30,15 +30,15 @@ class Heard:
         What it should sound like.
     clip : Clip or None
         Its place in the set it was made from, with its trace.
-    fault : str
-        Why it cannot be scored, in a sentence; empty where it can.
+    fault : RtcoreError or None
+        Why it cannot be scored.
     """
 
     name: str
     sound: Path
     clean: Path | None = None
     clip: Clip | None = None
-    fault: str = ""
+    fault: RtcoreError | None = None
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,19 @@ def _heard(
     name: str, file: Path, cleans: dict[str, list[Path]] | None, clips: dict[str, Clip] | None
 ) -> Heard:
     """Put together what belongs to a sound."""
-    fault = ""
+    fault: RtcoreError | None = None
     found = cleans.get(name, []) if cleans is not None else []
+    clip = clips.get(name) if clips is not None else None
     if cleans is not None and not found:
-        fault = f"{file}: there is no clean sound named {name}; add it or take this one away"
+        what = f"there is no clean sound named {name}; add it, or take this one away"
+        fault = ConfigError(str(file), what)
     elif len(found) > 1:
         places = " and ".join(str(path) for path in found[:3])
-        fault = f"{file}: there are several clean sounds of its name, {places}; name their folder"
-    clip = clips.get(name) if clips is not None else None
-    if clips is not None and clip is None:
-        fault = fault or f"{file}: the set has no clip {name}; name the set it was made from"
+        what = f"there are several clean sounds of its name ({places}); name the folder of one"
+        fault = ConfigError(str(file), what)
+    elif clips is not None and clip is None:
+        what = f"the set has no clip {name}; name the set that it was made from"
+        fault = ConfigError(str(file), what)
     return Heard(name, file, found[0] if len(found) == 1 else None, clip, fault)
 
 
