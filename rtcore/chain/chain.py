@@ -283,6 +283,8 @@ class Chain:
         ParameterError
             Where a value is refused; nothing is changed then.
         """
+        from rtcore.chain.export import logged_values
+
         with self._changing:
             number = self.find(which)
             placed = self.nodes[number]
@@ -290,7 +292,7 @@ class Chain:
             say = {
                 "event": "update",
                 "plugin": placed.path,
-                "values": self._written(settings, placed.path),
+                "values": logged_values(self, settings, placed.path),
             }
             if set(settings) <= set(type(changed).params):
                 self._aim(number, placed.node, changed, settings, at_frame, say)
@@ -398,6 +400,8 @@ class Chain:
             self._swap(other, at_frame)
 
     def _swap(self, other: Chain, at_frame: int) -> None:
+        from rtcore.chain.export import logged_chain
+
         if other is self or other._owner is not None:
             user = "this very stream" if other is self else _user(other._owner)
             msg = (
@@ -422,7 +426,7 @@ class Chain:
             raise ConfigError("swap", msg)
         other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
-        say = {"event": "swap", "chain": self._described(other)}
+        say = {"event": "swap", "chain": logged_chain(self, other)}
         self.stream.keep(address, other.table)
         try:
             self.stream.send(
@@ -466,28 +470,6 @@ class Chain:
             "plugin",
             f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}",
         )
-
-    def _written(self, values: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """Bring values to a form that a session log can hold, where somebody listens."""
-        from rtcore.chain.export import plain
-
-        if self.stream.on_event is None:
-            return {}
-        try:
-            return {key: plain(value, f"{path}.{key}") for key, value in values.items()}
-        except ConfigError:  # a log of words is better than none
-            return {key: repr(value) for key, value in values.items()}
-
-    def _described(self, other: Chain) -> dict[str, Any]:
-        """Describe a chain for a session log, where somebody listens."""
-        from rtcore.chain.export import config_from_chain
-
-        if self.stream.on_event is None:
-            return {}
-        try:
-            return config_from_chain(other)
-        except ConfigError as error:
-            return {"plugin": [], "not_written": str(error)}
 
     def _mark(self, flags: Flag) -> None:
         if flags != self._flags:
