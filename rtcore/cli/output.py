@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 _MINUTE_S = 60.0
+_WIDE = 160  # columns of a table in a pipe or a file
+_PROSE = 100  # the longest lines that read well
+_NARROW = 20  # no terminal is taken for narrower
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|Hz|dB|ppm|samples?|frames?)\b)")
+_HELD = "\0"  # stands for a space at which no line may break
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -47,16 +56,80 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(_cell(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 160
+    width = None if sys.stdout.isatty() else _WIDE
     console = Console(file=sys.stdout, highlight=False, width=width)
-    if title:
-        console.print(Text(title))
-    console.print(table)
+    # Rich itself would take a reader that goes away (``| head``) for a failed check: exit code 1.
+    with console.capture() as drawn:
+        if title:
+            console.print(Text(title))
+        console.print(table)
+    for line in drawn.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def columns_there() -> int | None:
+    """Give the width of the terminal in letters; None where tables go elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_prose(text: str, *, indent: str = "", hanging: str | None = None) -> None:
+    """Print a sentence, broken between words so that it suits the terminal.
+
+    Parameters
+    ----------
+    text : str
+        One paragraph.
+    indent, hanging : str
+        What its first line, and the others, begin with; the same where only one is given.
+    """
+    width = min(_PROSE, columns_there() or _PROSE)
+    rest = indent if hanging is None else hanging
+    lines = textwrap.wrap(
+        _BEFORE_UNIT.sub(_HELD, text),
+        max(_NARROW, width),
+        initial_indent=indent,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    click.echo("\n".join(lines).replace(_HELD, " "))
 
 
 def warn(sentence: str) -> None:
     """Print a warning on standard error."""
     click.echo(f"warning: {sentence}", err=True)
+
+
+@contextmanager
+def kept_stdout() -> Iterator[None]:
+    """Lead to standard error what anybody's code prints, so that results stand alone.
+
+    It holds for what comes through Python, through C, and through programs that are started.
+    """
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with suppress(OSError):
+            os.dup2(2, 1)
+        yield
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        _flush_c()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush_c() -> None:
+    """Write out what C code has printed and its library still holds."""
+    import ctypes
+
+    with suppress(OSError, AttributeError, TypeError):  # where there is no such library
+        ctypes.CDLL(None).fflush(None)
 
 
 @contextmanager
