@@ -8,11 +8,13 @@ of whoever reads it, can be printed, and reads well aloud.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import math
 import os
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -78,8 +80,32 @@ def write_report(
     """
     path = Path(path)
     text = render_report(measurement, verdicts, command=command, machine=machine)
-    try:
+    with _writing(path):
         _write_by_rename(path, text)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse now a place where no report could be written after minutes of work.
+
+    Raises
+    ------
+    RtcoreError
+        If no file can be made there.
+    """
+    path = Path(path)
+    with _writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".tmp")
+        os.close(handle)
+        Path(name).unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say of what goes wrong which file it happened to."""
+    try:
+        yield
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         reason = getattr(error, "strerror", None) or error
         what = f"{path}: the report cannot be written ({reason}); choose another place for it"
