@@ -13,6 +13,9 @@ Sound = np.ndarray[Any, np.dtype[Any]]
 
 #: Differences within this many noise floors are noise: Gaussian noise exceeds it once in 1e11.
 NOISE_MARGIN = 1.5
+#: What rounding may change, re the largest sample: in double precision, and in single precision
+#: through all of a file. An FFT of a minute, or a recursive filter with a long memory, stays below.
+ROUNDING, SINGLE_ROUNDING = 1e-12, 1e-6
 
 
 def first_difference(a: Sound, b: Sound, threshold: float = 0.0) -> int | None:
@@ -48,6 +51,22 @@ def noise_floor(outputs: Sequence[Sound]) -> float:
         if first_difference(a, b) is not None:
             largest = max(largest, float(np.nanmax(np.abs(a - b), initial=0.0)))
     return largest
+
+
+def rounding_of(a: Sound, b: Sound, *, single: bool) -> float:
+    """Give the largest difference that rounding may make of two outputs.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        (channels, frames).
+    single : bool
+        Whether to allow for single precision, where all samples are of that precision.
+    """
+    both = np.stack((a, b))
+    peak = float(np.abs(both[np.isfinite(both)]).max(initial=0.0))
+    single = single and bool(np.array_equal(both, both.astype(np.float32), equal_nan=True))
+    return peak * (SINGLE_ROUNDING if single else ROUNDING)
 
 
 def level_db(part: float, whole: Sound) -> float:
