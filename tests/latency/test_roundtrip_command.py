@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from jack_loops import between
+from waiting import PATIENCE_S, reaches
 
-PATIENCE_S = 120
+from rtcore.engine.backends.jackclient import JackClient
 
 
 def rtcore(*args):
@@ -101,7 +101,8 @@ class TestCommandOnJack:
             stderr=subprocess.PIPE,
             text=True,
         )
-        time.sleep(4)
+        with JackClient("look") as look:  # until its ports are there
+            assert reaches(lambda: any(not name.startswith("system:") for name in look.ports()))
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=PATIENCE_S)
         assert (130, "") == (child.returncode, out)

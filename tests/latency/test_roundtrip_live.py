@@ -9,6 +9,7 @@ import json
 import pytest
 from jack_fixtures import JackServer
 from jack_loops import between, loop, ports
+from waiting import PATIENCE_S
 
 from rtcore import DeviceError
 from rtcore.engine import JackBackend
@@ -17,7 +18,6 @@ from rtcore.latency.roundtrip.looprun import Setup
 from rtcore.latency.roundtrip.measuring import RoundTrip, measure
 
 RATE = 48000
-PATIENCE_S = 120
 QUICK = Setup(float(RATE), seconds=0.1, settle_s=0.02, way="loop")
 
 
