@@ -30,7 +30,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
-    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON: paths as texts, numbers that JSON does not know as null."""
+    return json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
@@ -56,7 +61,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(_cell(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else _WIDE
+    width = None if _is_terminal(sys.stdout) else _WIDE
     console = Console(file=sys.stdout, highlight=False, width=width)
     # Rich itself would take a reader that goes away (``| head``) for a failed check: exit code 1.
     with console.capture() as drawn:
@@ -69,7 +74,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
 
 def columns_there() -> int | None:
     """Give the width of the terminal in letters; None where tables go elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Tell whether somebody looks at a stream; a closed one is None."""
+    return stream is not None and bool(stream.isatty())
 
 
 def print_prose(text: str, *, indent: str = "", hanging: str | None = None) -> None:
@@ -106,10 +116,10 @@ def kept_stdout() -> Iterator[None]:
 
     It holds for what comes through Python, through C, and through programs that are started.
     """
-    sys.stdout.flush()
     try:
+        sys.stdout.flush()
         kept = os.dup(1)
-    except OSError:  # it is closed
+    except (OSError, AttributeError):  # it is closed
         yield
         return
     try:
@@ -152,7 +162,7 @@ def progress(
     function
         To be called with the number of steps done since the last call.
     """
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         yield _lines(what, total, unit)
         return
     from rich.console import Console

@@ -8,19 +8,16 @@ of whoever reads it, can be printed, and reads well aloud.
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import math
 import os
-import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from rtcore._version import __version__
-from rtcore.errors import DeviceError, RtcoreError
+from rtcore.errors import DeviceError
 from rtcore.latency.report.bars import STATUS
 from rtcore.latency.report.plots import figures
 from rtcore.latency.report.summary import (
@@ -35,6 +32,7 @@ from rtcore.latency.report.summary import (
 from rtcore.latency.report.wording import known_delay, number
 from rtcore.latency.result import Measurement, Position, Timing
 from rtcore.latency.rules.verdict import Criterion, Term, Verdict
+from rtcore.latency.wholefile import write_whole
 
 _KINDS = {
     "chain": "rtcore chain",
@@ -78,38 +76,8 @@ def write_report(
     RtcoreError
         If the file cannot be written.
     """
-    path = Path(path)
     text = render_report(measurement, verdicts, command=command, machine=machine)
-    with _writing(path):
-        _write_by_rename(path, text)
-
-
-def check_place(path: str | os.PathLike[str]) -> None:
-    """Refuse now a place where no report could be written after minutes of work.
-
-    Raises
-    ------
-    RtcoreError
-        If no file can be made there.
-    """
-    path = Path(path)
-    with _writing(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".tmp")
-        os.close(handle)
-        Path(name).unlink()
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Say of what goes wrong which file it happened to."""
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or error
-        what = f"{path}: the report cannot be written ({reason}); choose another place for it"
-        raise RtcoreError(what) from error
+    write_whole(Path(path), text, "the report")
 
 
 def render_report(
@@ -343,19 +311,3 @@ def _finalize(value: Any) -> Any:
 
 def _lines(command: str) -> list[str]:
     return command.splitlines() or [""]
-
-
-def _write_by_rename(path: Path, text: str) -> None:
-    """Write a whole file or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # as any other file: others may read it
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
