@@ -63,8 +63,8 @@ def bench(
     rtcore bench hearing_aid --block 32 --block 64 --block 128 --hog
     rtcore bench --seconds 60 --json machine.json
     """
+    from rtcore.atomicfile import check_place
     from rtcore.latency.timing import suite
-    from rtcore.latency.wholefile import check_place
 
     if as_list:
         print_table(("name", "plays"), suite.rows().items())
@@ -102,7 +102,7 @@ def _measure(
 
 def _write(file: Path | None, found: list[dict[str, Any]]) -> None:
     """Write the figures with what they hold for."""
-    from rtcore.latency.wholefile import write_whole
+    from rtcore.atomicfile import write_whole
     from rtcore.machine import machine
 
     if file is None:

@@ -126,7 +126,7 @@ def latency(choice: ChainChoice, **options: Any) -> None:
     default = click.core.ParameterSource.DEFAULT
     check_options(choice, options, lambda w: context.get_parameter_source(w) is not default)
     if options["report"] is not None:
-        from rtcore.latency.wholefile import check_place
+        from rtcore.atomicfile import check_place
 
         check_place(options["report"], "the report")
     rules = find_rules(options["rules"]) if options["rules"] else load_rules()

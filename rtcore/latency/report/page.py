@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rtcore._version import __version__
+from rtcore.atomicfile import write_whole
 from rtcore.errors import DeviceError
 from rtcore.latency.report.bars import STATUS
 from rtcore.latency.report.plots import figures
@@ -32,7 +33,6 @@ from rtcore.latency.report.summary import (
 from rtcore.latency.report.wording import known_delay, number
 from rtcore.latency.result import Measurement, Position, Timing
 from rtcore.latency.rules.verdict import Criterion, Term, Verdict
-from rtcore.latency.wholefile import write_whole
 
 _KINDS = {
     "chain": "rtcore chain",

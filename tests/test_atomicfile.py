@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rtcore.atomicfile import check_place, write_whole
 from rtcore.errors import RtcoreError
-from rtcore.latency.wholefile import check_place, write_whole
 
 FULL = Path("/dev/full")
 
