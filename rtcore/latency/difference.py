@@ -64,14 +64,23 @@ def rounding_of(a: Sound, b: Sound, *, single: bool) -> float:
         Whether to allow for single precision, where all samples are of that precision.
     """
     both = np.stack((a, b))
-    peak = float(np.abs(both[np.isfinite(both)]).max(initial=0.0))
+    peak = _peak(both)
     single = single and bool(np.array_equal(both, both.astype(np.float32), equal_nan=True))
     return peak * (SINGLE_ROUNDING if single else ROUNDING)
 
 
+def _peak(sound: Sound) -> float:
+    return float(np.abs(sound[np.isfinite(sound)]).max(initial=0.0))
+
+
+def faulty_samples(sound: Sound) -> int:
+    """Count the samples that are NaN or infinite."""
+    return int(sound.size - np.count_nonzero(np.isfinite(sound)))
+
+
 def level_db(part: float, whole: Sound) -> float:
-    """Give a difference in dB re the largest sample of an output."""
-    peak = float(np.nanmax(np.abs(whole), initial=0.0))
+    """Give a difference in dB re the largest finite sample of an output."""
+    peak = _peak(whole)
     return 20.0 * float(np.log10(max(part, 1e-30) / max(peak, 1e-30)))
 
 

@@ -87,6 +87,13 @@ def measure_lookahead(
     least = max(_LEAST_S * system.sample_rate, 1.5 * positions, 8.0 * declared)
     frames = round(least if duration_s is None else duration_s * system.sample_rate)
     prober = Prober(system, frames, seed, progress)
+    found = _measured(prober, positions, budget, budget_s)
+    return replace(found, faulty_samples=prober.faulty[0])
+
+
+def _measured(prober: Prober, positions: int, budget: Budget, budget_s: float) -> Lookahead:
+    """Find out, one after the other, what the output depends on."""
+    seed = prober.seed
     _try_everywhere(prober, seed)
     prober = _above_rounding(prober)
     prober, whole = _long_enough(prober, budget_s)

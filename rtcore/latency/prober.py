@@ -13,6 +13,7 @@ import numpy as np
 from rtcore.latency.difference import (
     NOISE_MARGIN,
     Sound,
+    faulty_samples,
     first_difference,
     first_sound,
     level_db,
@@ -98,6 +99,9 @@ class Prober:
         Differences up to this count as none: what arithmetic alone may change.
     positions : list of Position
         All other experiments.
+    faulty : list of int
+        One number, which all probers of a measurement share: the most samples of one output that
+        were NaN or infinite.
     """
 
     system: System
@@ -108,6 +112,7 @@ class Prober:
     earlier: tuple[Position, ...] = ()
     rounding: float = 0.0
     positions: list[Position] = field(default_factory=list)
+    faulty: list[int] = field(default_factory=lambda: [0])
     _references: dict[str, Reference] = field(default_factory=dict)
     _known: dict[tuple[str, int], int | None] = field(default_factory=dict)
     _record: float = -math.inf
@@ -169,7 +174,9 @@ class Prober:
             self.runs += 1
             if self.progress is not None:
                 self.progress(1)
-            yield checked(self.system, x, y)
+            output = checked(self.system, x, y)
+            self.faulty[0] = max(self.faulty[0], faulty_samples(output))
+            yield output
 
     def output(self, signal: str, at: int) -> Sound:
         """Give the output for a pair that parts at one sample."""

@@ -37,6 +37,19 @@ class TestPlanted:
             assert abs(system.lookahead_samples - found.samples) <= 1, system.name
         assert system.deterministic == found.deterministic, system.name
 
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_counts_what_is_no_sound(self, bad):
+        """Samples that are NaN or infinite are counted, whatever else is measured."""
+
+        def broken(x):
+            y = x.copy()
+            y[:, 100:103] = bad
+            return y
+
+        found = measure(planted.Planted("broken", broken, lookahead_samples=0))
+        assert (0, 3) == (found.samples, found.faulty_samples)
+        assert 0 == measure(planted.fir(5)).faulty_samples
+
     @pytest.mark.parametrize("future", [0, 1, 219, 220, 221])
     def test_future_samples(self, future):
         """A FIR with so many future samples has exactly that look-ahead, and it is proved."""

@@ -76,6 +76,15 @@ def test_a_declared_frame_says_nothing_of_the_alignment(late):
     assert "pass" == says("sig-2024", measurement).verdict
 
 
+def test_what_is_no_sound_keeps_no_rule():
+    """A system that gives NaN is not causal, it is broken."""
+    good = measured(0, 0)
+    broken = replace(good, lookahead=replace(good.lookahead, faulty_samples=3))
+    verdict = says("clarity", broken)
+    assert ("pass", "fail") == (says("clarity", good).verdict, verdict.verdict)
+    assert "NaN or infinite samples, 3 in one sound" in verdict.reason
+
+
 def test_a_declared_frame_must_fit():
     """A frame that is longer than what was measured is a contradiction."""
     verdict = says("sig-2024", stft(960, 480, frame=1024))
