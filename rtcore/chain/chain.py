@@ -14,7 +14,6 @@ from rtcore.chain.checks import check_stream, planar_sound
 from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
-from rtcore.chain.said import say_chain, say_values
 from rtcore.chain.stream import Stream
 from rtcore.chain.table import Table
 from rtcore.errors import ConfigError, ParameterError, StreamError, did_you_mean
@@ -291,6 +290,8 @@ class Chain:
         ParameterError
             Where a value is refused; nothing is changed then.
         """
+        from rtcore.chain.export import logged_values
+
         with self._changing:
             number = self.find(which)
             placed = self.nodes[number]
@@ -298,7 +299,7 @@ class Chain:
             say = {
                 "event": "update",
                 "plugin": placed.path,
-                "values": say_values(self.stream, settings, placed.path),
+                "values": logged_values(self, settings, placed.path),
             }
             if set(settings) <= set(type(changed).params):
                 self._aim(number, placed.node, changed, settings, at_frame, say)
@@ -407,6 +408,8 @@ class Chain:
             self._swap(other, at_frame)
 
     def _swap(self, other: Chain, at_frame: int) -> None:
+        from rtcore.chain.export import logged_chain
+
         if other is self or other._owner is not None:
             user = "this very stream" if other is self else _user(other._owner)
             msg = (
@@ -431,8 +434,7 @@ class Chain:
             raise ConfigError("swap", msg)
         other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
-        say = {"event": "swap", "chain": say_chain(self.stream, other)}
-        self.stream.wake([p.node for p in other.nodes])
+        say = {"event": "swap", "chain": logged_chain(self, other)}
         self.stream.keep(address, other.table)
         try:
             self.stream.send(

@@ -54,6 +54,44 @@ def config_from_chain(chain: Chain) -> dict[str, Any]:
     return config
 
 
+def logged_values(chain: Chain, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Bring new values to a form that a session log can hold, where somebody listens.
+
+    Parameters
+    ----------
+    chain : Chain
+        That is changed.
+    values : mapping
+        As they were given.
+    path : str
+        Place of the plugin, for the sentence of a value that cannot be written.
+    """
+    if chain.stream.on_event is None:
+        return {}
+    try:
+        return {key: plain(value, f"{path}.{key}") for key, value in values.items()}
+    except ConfigError:  # a log of words is better than none
+        return {key: repr(value) for key, value in values.items()}
+
+
+def logged_chain(chain: Chain, other: Chain) -> dict[str, Any]:
+    """Describe the chain that takes another one over for its session log, where somebody listens.
+
+    Parameters
+    ----------
+    chain : Chain
+        That is being played.
+    other : Chain
+        That takes it over.
+    """
+    if chain.stream.on_event is None:
+        return {}
+    try:
+        return config_from_chain(other)
+    except ConfigError as error:
+        return {"plugin": [], "not_written": str(error)}
+
+
 def chain_to_toml(chain: Chain, path: str | os.PathLike[str]) -> None:
     """Write a chain file that :meth:`rtcore.Chain.from_toml` reads back to an equal chain.
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rtcore.cli.output import print_json, print_table, progress
-from rtcore.errors import CheckFailed, ConfigError
+from rtcore.cli.numbers import Number
+from rtcore.cli.output import as_json, print_json, print_table, progress
+from rtcore.errors import CheckFailed
+
+_WHAT = "the file of figures"
 
 
 @click.command(short_help="Measure what the shipped chains cost on this machine.")
@@ -19,7 +20,7 @@ from rtcore.errors import CheckFailed, ConfigError
 @click.option("--list", "as_list", is_flag=True, help="Name the rows and leave.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 86400),
+    type=Number(0.1, 86400),
     default=10.0,
     show_default=True,
     help="How long each row plays.",
@@ -62,16 +63,15 @@ def bench(
     rtcore bench hearing_aid --block 32 --block 64 --block 128 --hog
     rtcore bench --seconds 60 --json machine.json
     """
+    from rtcore.atomicfile import check_place
     from rtcore.latency.timing import suite
 
     if as_list:
         print_table(("name", "plays"), suite.rows().items())
         return
-    if math.isnan(options["seconds"]):  # no range of click's refuses it
-        raise click.UsageError("--seconds must be a number, got nan")
     chosen = suite.chosen(names)
     if file is not None and str(file) != "-":
-        _check_folder(file)
+        check_place(file, _WHAT)
     found = _measure(chosen, blocks or (64,), options)
     _write(file, found)
     if str(file) != "-":
@@ -100,15 +100,9 @@ def _measure(
         ]
 
 
-def _check_folder(file: Path) -> None:
-    """Refuse now what could not be written after minutes of work."""
-    if file.is_dir() or not file.parent.is_dir():
-        found = "is a folder" if file.is_dir() else f"there is no folder {file.parent}"
-        raise ConfigError("--json", f"{file}: {found}; name a file in a folder that exists")
-
-
 def _write(file: Path | None, found: list[dict[str, Any]]) -> None:
     """Write the figures with what they hold for."""
+    from rtcore.atomicfile import write_whole
     from rtcore.machine import machine
 
     if file is None:
@@ -117,4 +111,4 @@ def _write(file: Path | None, found: list[dict[str, Any]]) -> None:
     if str(file) == "-":
         print_json(figures)
     else:
-        file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+        write_whole(file, as_json(figures) + "\n", _WHAT)

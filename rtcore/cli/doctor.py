@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtcore.cli.numbers import Number
 from rtcore.cli.output import json_option, print_json
 from rtcore.errors import CheckFailed
 
@@ -22,7 +23,7 @@ _COLOURS = {"good": "green", "could be better": "yellow", "bad": "red", "unknown
 @click.option("--quick", is_flag=True, help="Skip the self-test, which plays for a few seconds.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.2, 600.0),
+    type=Number(0.2, 600.0),
     default=3.0,
     show_default=True,
     help="Length of each of the two runs of the self-test.",

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtcore.cli.chain_options import ChainChoice, chain_options
-from rtcore.cli.latency_systems import DURATION, make_system, system_options
-from rtcore.cli.output import json_option, print_json, progress
+from rtcore.cli.latency_systems import (
+    DURATION,
+    ONE_SAMPLE_S,
+    check_options,
+    make_system,
+    system_options,
+)
+from rtcore.cli.numbers import Number
+from rtcore.cli.output import json_option, kept_stdout, print_json, progress
 
 if TYPE_CHECKING:
     from rtcore.latency.result import Compute, Declared, Measurement
@@ -24,48 +31,78 @@ _PATH = click.Path(path_type=Path)
 #: The rate at which most of the challenges work.
 _RATE = 44100
 _SECONDS = 60.0
+#: No sound that is shorter shows a delay.
+_SHORTEST_S = 0.2
 
 
 @click.command()
 @chain_options
 @system_options
-@click.option("--rule", "rules", multiple=True, metavar="NAME|FILE|all", help="Judge by this rule.")
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="NAME|FILE|all",
+    help="Judge by this rule and leave with 1 where it is broken; give several, or all.",
+)
 @click.option(
     "--rate",
     type=click.IntRange(1000, 384000),
     help="Sample rate in Hz; the chain's, the rule's, or 44100 by default.",
 )
-@click.option("--channels", type=click.IntRange(1, 64), help="That go in; 1 by default.")
-@click.option("--frame", type=DURATION, help="Declared: what it looks at together, 512 or 32ms.")
-@click.option("--hop", type=DURATION, help="Declared: what it gives at a time.")
-@click.option("--future", type=DURATION, help="Declared: what it waits for after its frame.")
-@click.option("--latency", type=DURATION, help="Declared: by how much its output is late.")
+@click.option(
+    "--channels",
+    type=click.IntRange(1, 64),
+    help="How many channels go in; the chain's own or 2 for a chain, else 1.",
+)
+@click.option(
+    "--frame",
+    type=DURATION,
+    help="Declared: the frame that the system looks at together, such as 512 or 32ms.",
+)
+@click.option("--hop", type=DURATION, help="Declared: the hop (stride) that it gives at a time.")
+@click.option(
+    "--future", type=DURATION, help="Declared: how much it waits for after the end of its frame."
+)
+@click.option(
+    "--latency",
+    type=DURATION,
+    help="Declared: by how much its output is late; 0 where it is aligned.",
+)
 @click.option(
     "--positions",
     type=click.IntRange(1, 10_000_000),
     default=20_000,
     show_default=True,
-    help="Samples in a row at which the inputs part; rarer look-ahead can be missed.",
+    help="Places in a row at which two inputs part; rarer look-ahead can be missed.",
 )
 @click.option(
     "--budget",
     "budget_s",
-    type=click.FloatRange(min=0),
+    type=Number(min=0, max=86400),
     default=30.0,
     show_default=True,
-    help="Seconds for the dense search; what it leaves open is told.",
+    help="Seconds that the search at all these places may take; what it leaves open is told.",
 )
-@click.option("--duration", type=DURATION, help="Length of the sounds, such as 2s.")
+@click.option(
+    "--duration",
+    type=DURATION,
+    help="Length of the sounds, such as 2s; long enough for the system by default.",
+)
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.1, max=86400),
+    type=Number(min=0.1, max=86400),
     default=_SECONDS,
     show_default=True,
-    help="Of each timing run, idle and beside a busy thread.",
+    help="Length of each of the two timing runs: idle, and beside a busy Python thread.",
 )
-@click.option("--compute/--no-compute", default=True, help="Measure computing time.")
-@click.option("--block", type=click.IntRange(1, 65536), help="Samples of a block.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the sounds.")
+@click.option(
+    "--compute/--no-compute", default=True, help="Measure computing time, or leave it out."
+)
+@click.option("--block", type=click.IntRange(1, 65536), help="Samples of a block that is timed.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sounds."
+)
 @click.option("--report", type=_PATH, metavar="OUT.html", help="Write a report for a browser.")
 @json_option
 def latency(choice: ChainChoice, **options: Any) -> None:
@@ -85,18 +122,24 @@ def latency(choice: ChainChoice, **options: Any) -> None:
     """
     from rtcore.latency.rules import find_rules, judge_all, load_rules
 
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    check_options(choice, options, lambda w: context.get_parameter_source(w) is not default)
+    if options["report"] is not None:
+        from rtcore.atomicfile import check_place
+
+        check_place(options["report"], "the report")
     rules = find_rules(options["rules"]) if options["rules"] else load_rules()
     if options["make_pairs"] is not None:
         _make_pairs(options, rules)
         return
-    if options["judge_pairs"] is not None:
-        measurement = _of_pairs(options)
-    else:
-        measurement = _measured(choice, options, rules)
+    with kept_stdout():
+        pairs = options["judge_pairs"] is not None
+        measurement = _of_pairs(options) if pairs else _measured(choice, options, rules)
     verdicts = judge_all(rules, measurement)
     _show(measurement, verdicts, options)
     broken = bool(options["rules"]) and any(v.holds is False for v in verdicts)
-    click.get_current_context().exit(1 if broken else 0)
+    context.exit(1 if broken else 0)
 
 
 def _rate(options: dict[str, Any], rules: Sequence[Rule]) -> int:
@@ -113,9 +156,22 @@ def _rate(options: dict[str, Any], rules: Sequence[Rule]) -> int:
 def _declared(options: dict[str, Any], rate: int) -> Declared:
     from rtcore.latency.result import Declared
 
-    words = ("frame", "hop", "future", "latency")
-    samples = {word: options[word].samples(rate) if options[word] else None for word in words}
-    return Declared(**{f"{word}_samples": samples[word] for word in words})
+    least = {"frame": ONE_SAMPLE_S, "hop": ONE_SAMPLE_S, "future": 0.0, "latency": 0.0}
+    given = {word: options[word] for word in least if options[word] is not None}
+    return Declared(
+        **{
+            f"{word}_samples": said.between(f"--{word}", rate, least_s=least[word]).samples(rate)
+            for word, said in given.items()
+        }
+    )
+
+
+def _duration_s(options: dict[str, Any], rate: int) -> float | None:
+    """Give the length of the sounds in s, where one was asked for."""
+    asked = options["duration"]
+    if asked is None:
+        return None
+    return float(asked.between("--duration", rate, least_s=_SHORTEST_S).seconds(rate))
 
 
 def _measured(choice: ChainChoice, options: dict[str, Any], rules: Sequence[Rule]) -> Measurement:
@@ -126,13 +182,12 @@ def _measured(choice: ChainChoice, options: dict[str, Any], rules: Sequence[Rule
 
     rate = _rate(options, rules)
     system = make_system(choice, options, rate, lambda r: _declared(options, r))
-    duration = options["duration"]
     with progress(f"{system.name}: look-ahead", None, "runs") as advance:
         ahead = measure_lookahead(
             system,
             positions=options["positions"],
             budget_s=options["budget_s"],
-            duration_s=duration.seconds(system.sample_rate) if duration else None,
+            duration_s=_duration_s(options, system.sample_rate),
             seed=options["seed"],
             progress=advance,
         )
@@ -161,24 +216,23 @@ def _computed(system: System, options: dict[str, Any]) -> Compute:
 
 def _make_pairs(options: dict[str, Any], rules: Sequence[Rule]) -> None:
     """Write sounds for a system that runs elsewhere, or a further round of them."""
-    from rtcore.latency.pairs.making import make_pairs, refine_pairs
+    from rtcore.latency.pairs.making import SECONDS, make_pairs, refine_pairs
 
     folder: Path = options["make_pairs"]
     if (folder / "pairs.json").exists():
         new = refine_pairs(folder)
         click.echo(f"{len(new)} more sounds in {folder / 'in'}; run the system on these too")
     else:
-        rate, hop = _rate(options, rules), options["hop"]
-        duration = options["duration"]
-        more = {"seconds": duration.seconds(rate)} if duration else {}
+        rate = _rate(options, rules)
+        seconds = _duration_s(options, rate) or SECONDS
         make_pairs(
             folder,
             sample_rate=rate,
             channels=options["channels"] or 1,
-            hop=hop.samples(rate) if hop else None,
+            hop=_declared(options, rate).hop_samples,
             subtype=options["subtype"],
             seed=options["seed"],
-            **more,
+            seconds=seconds,
         )
         count = len(list((folder / "in").iterdir()))
         click.echo(f"{count} sounds in {folder / 'in'}; run the system on each of them and write")
@@ -206,15 +260,23 @@ def _of_pairs(options: dict[str, Any]) -> Measurement:
 def _show(measurement: Measurement, verdicts: Sequence[Verdict], options: dict[str, Any]) -> None:
     """Write the report, then the table or the JSON."""
     from rtcore.cli.latency_output import as_dict, print_measurement
+    from rtcore.errors import RtcoreError
     from rtcore.machine import machine
 
+    unwritten = None
     if options["report"] is not None:
         from rtcore.latency.report.page import write_report
 
-        command = shlex.join(["rtcore", *sys.argv[1:]])
-        write_report(options["report"], measurement, verdicts, command=command, machine=machine())
-        click.echo(f"wrote {options['report']}", err=options["as_json"])
+        command, place = shlex.join(["rtcore", *sys.argv[1:]]), options["report"]
+        try:
+            write_report(place, measurement, verdicts, command=command, machine=machine())
+        except RtcoreError as error:  # said last, so that what took minutes is not lost
+            unwritten = error
+        else:
+            click.echo(f"wrote {place}", err=options["as_json"])
     if options["as_json"]:
         print_json({**as_dict(measurement, verdicts), "machine": machine()})
     else:
         print_measurement(measurement, verdicts, terms=bool(options["rules"]))
+    if unwritten is not None:
+        raise unwritten

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from rtcore.cli.output import print_table
+from rtcore.cli.output import print_prose, print_table
 from rtcore.latency.difference import NOISE_MARGIN
 from rtcore.latency.result import Compute, Delay, Lookahead, Measurement, Timing
 from rtcore.latency.rules import (
@@ -22,6 +22,9 @@ from rtcore.latency.rules import (
 )
 from rtcore.latency.rules.verdict import amount
 
+_AS_IT_STANDS = "look-ahead, output as it stands"
+_ALIGNED = "look-ahead, delay taken out"
+_FOUR_DIGITS = 1000.0
 _PERCENTILES = ("p50", "p95", "p99", "p99.9", "max")
 
 
@@ -113,15 +116,37 @@ def print_measurement(
         f"{measurement.name} ({measurement.kind}, {measurement.sample_rate} Hz, "
         f"{measurement.channels} channel{plural})\n"
     )
-    print_table(("", "measured", "declared", ""), list(_facts(measurement)))
-    for sentence in coverage(measurement):
-        click.echo(sentence)
+    print_table(("", "measured", "declared"), list(_facts(measurement)))
+    click.echo()
+    for sentence in (*_origins(measurement), *coverage(measurement)):
+        print_prose(sentence, hanging="  ")
     _print_compute(measurement.compute)
     click.echo()
-    print_table(COLUMNS, table_rows(verdicts))
+    print_table(COLUMNS[:-1], [row[:-1] for row in table_rows(verdicts)])
+    click.echo()
+    for clause, names in clauses(verdicts):
+        print_prose(f"{', '.join(names)}: {clause}", hanging="  ")
     if terms:
-        click.echo()
-        print_table(TERM_COLUMNS, shared_once(term_rows(verdicts), len(verdicts)))
+        _print_terms(verdicts)
+
+
+def clauses(verdicts: Sequence[Verdict]) -> list[tuple[str, list[str]]]:
+    """Give each clause of the reasons once, with the rules that it is said of."""
+    found: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        for clause in verdict.reason.split("; "):
+            found.setdefault(clause, []).append(verdict.name)
+    return list(found.items())
+
+
+def _print_terms(verdicts: Sequence[Verdict]) -> None:
+    """Print every term of every rule, then each note on them once."""
+    rows = shared_once(term_rows(verdicts), len(verdicts))
+    click.echo()
+    print_table(TERM_COLUMNS[:-1], [row[:-1] for row in rows])
+    click.echo()
+    for term, note in dict.fromkeys((row[1], row[-1]) for row in rows if row[-1]):
+        print_prose(f"{term}: {note}", hanging="  ")
 
 
 def shared_once(rows: Sequence[tuple[Any, ...]], rules: int) -> list[tuple[Any, ...]]:
@@ -132,43 +157,32 @@ def shared_once(rows: Sequence[tuple[Any, ...]], rules: int) -> list[tuple[Any, 
     return own + [("all", *term) for term in count if term in shared]
 
 
-def _facts(m: Measurement) -> list[tuple[str, str, str, str]]:
+def _facts(m: Measurement) -> list[tuple[str, str, str]]:
     rate, said, ahead = m.sample_rate, m.declared, m.lookahead
-    implied = said.implied_lookahead_samples
+    implied, late = said.implied_lookahead_samples, m.delay
     at_least = "at least " if ahead.whole_file else ""
-    late = m.delay
+    measured = "unknown" if late is None else _time(late.samples, rate)
     rows = [
-        (
-            "look-ahead, output as it stands",
-            at_least + _time(ahead.samples, rate),
-            _time(implied, rate),
-            ahead.cause,
-        ),
-        (
-            "delay of the output",
-            "unknown" if late is None else _time(late.samples, rate),
-            _time(said.latency_samples, rate),
-            "" if late is None else f"confidence {late.confidence:.2f}; {late.method}",
-        ),
+        (_AS_IT_STANDS, at_least + _time(ahead.samples, rate), _time(implied, rate)),
+        ("delay of the output", measured, _time(said.latency_samples, rate)),
     ]
     aligned = m.aligned_lookahead_samples
     if aligned is not None and not ahead.whole_file:
-        own = (
-            None
-            if implied is None or said.latency_samples is None
-            else (implied + said.latency_samples)
-        )
-        rows.append(
-            (
-                "look-ahead, delay taken out",
-                _time(aligned, rate),
-                _time(own, rate),
-                "what it would be if the output were aligned with the input",
-            )
-        )
+        own = None
+        if implied is not None and said.latency_samples is not None:
+            own = implied + said.latency_samples
+        rows.append((_ALIGNED, _time(aligned, rate), _time(own, rate)))
     if ahead.hop_samples is not None:
-        rows.append(("period of the look-ahead", _time(ahead.hop_samples, rate), "-", ""))
+        rows.append(("period of the look-ahead", _time(ahead.hop_samples, rate), "-"))
     return rows
+
+
+def _origins(m: Measurement) -> Iterator[str]:
+    """Say in sentences what the figures rest on."""
+    if m.lookahead.cause:
+        yield f"Look-ahead: {m.lookahead.cause}."
+    if m.delay is not None:
+        yield f"Delay: confidence {m.delay.confidence:.2f}; {m.delay.method}."
 
 
 def _time(samples: float | None, rate: int) -> str:
@@ -222,17 +236,19 @@ def _print_compute(compute: Compute | None) -> None:
         else (f"blocks of {compute.block_samples} samples, due every {compute.deadline_ms:.3f} ms")
     )
     rows: list[tuple[Any, ...]] = []
-    for name, timing in (("idle", compute.idle), ("beside a busy thread", compute.hogged)):
+    for name, timing in (("idle", compute.idle), ("busy", compute.hogged)):
         if timing is not None:
             rows.append((name, *_cells(timing)))
             rows.extend(
                 (f"  {plugin['id']}", *(_ms(plugin, key) for key in _PERCENTILES), "", "")
                 for plugin in timing.plugins
             )
-    columns = ("computing time in ms", *_PERCENTILES, "late", "real-time factor")
-    print_table(columns, rows, f"{compute.how}, {compute.seconds:g} s, {block}")
+    columns = ("", *_PERCENTILES, "late", "RTF")
+    busy = "" if compute.hogged is None else "; busy: beside a busy thread"
+    print_prose(f"computing time in ms ({compute.how}, {compute.seconds:g} s, {block}{busy})")
+    print_table(columns, rows)
     for note in compute.notes:
-        click.echo(f"({note})")
+        print_prose(f"({note})", hanging=" ")
 
 
 def _cells(timing: Timing) -> tuple[Any, ...]:
@@ -242,4 +258,8 @@ def _cells(timing: Timing) -> tuple[Any, ...]:
 
 def _ms(found: Any, key: str) -> str:
     value = found.get(key)
-    return "-" if value is None else f"{value:.4g}"
+    if value is None:
+        return "-"
+    if value < 1.0:
+        return f"{value:.4f}"  # the clock tells no more
+    return f"{value:.4g}" if value < _FOUR_DIGITS else f"{value:.0f}"

@@ -5,23 +5,37 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 _MINUTE_S = 60.0
+_WIDE = 160  # columns of a table in a pipe or a file
+_PROSE = 100  # the longest lines that read well
+_NARROW = 20  # no terminal is taken for narrower
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|Hz|dB|ppm|samples?|frames?)\b)")
+_HELD = "\0"  # stands for a space at which no line may break
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
-    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON: paths as texts, numbers that JSON does not know as null."""
+    return json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
@@ -47,16 +61,85 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(_cell(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 160
+    width = None if _is_terminal(sys.stdout) else _WIDE
     console = Console(file=sys.stdout, highlight=False, width=width)
-    if title:
-        console.print(Text(title))
-    console.print(table)
+    # Rich itself would take a reader that goes away (``| head``) for a failed check: exit code 1.
+    with console.capture() as drawn:
+        if title:
+            console.print(Text(title))
+        console.print(table)
+    for line in drawn.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def columns_there() -> int | None:
+    """Give the width of the terminal in letters; None where tables go elsewhere."""
+    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Tell whether somebody looks at a stream; a closed one is None."""
+    return stream is not None and bool(stream.isatty())
+
+
+def print_prose(text: str, *, indent: str = "", hanging: str | None = None) -> None:
+    """Print a sentence, broken between words so that it suits the terminal.
+
+    Parameters
+    ----------
+    text : str
+        One paragraph.
+    indent, hanging : str
+        What its first line, and the others, begin with; the same where only one is given.
+    """
+    width = min(_PROSE, columns_there() or _PROSE)
+    rest = indent if hanging is None else hanging
+    lines = textwrap.wrap(
+        _BEFORE_UNIT.sub(_HELD, text),
+        max(_NARROW, width),
+        initial_indent=indent,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    click.echo("\n".join(lines).replace(_HELD, " "))
 
 
 def warn(sentence: str) -> None:
     """Print a warning on standard error."""
     click.echo(f"warning: {sentence}", err=True)
+
+
+@contextmanager
+def kept_stdout() -> Iterator[None]:
+    """Lead to standard error what anybody's code prints, so that results stand alone.
+
+    It holds for what comes through Python, through C, and through programs that are started.
+    """
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except (OSError, AttributeError):  # it is closed
+        yield
+        return
+    try:
+        with suppress(OSError):
+            os.dup2(2, 1)
+        yield
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        _flush_c()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush_c() -> None:
+    """Write out what C code has printed and its library still holds."""
+    import ctypes
+
+    with suppress(OSError, AttributeError, TypeError):  # where there is no such library
+        ctypes.CDLL(None).fflush(None)
 
 
 @contextmanager
@@ -79,7 +162,7 @@ def progress(
     function
         To be called with the number of steps done since the last call.
     """
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         yield _lines(what, total, unit)
         return
     from rich.console import Console

@@ -41,6 +41,8 @@ ENVIRONMENT = 3
 INTERNAL = 70
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+#: How soon Ctrl-C is tried again where it was swallowed.
+_INSIST_S = 0.05
 
 
 class LazyGroup(click.Group):
@@ -139,11 +141,25 @@ def _ended_like_ctrl_c() -> Iterator[None]:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 earlier[number] = signal.signal(number, signal.default_int_handler)
+    told = sys.unraisablehook
+    sys.unraisablehook = lambda what: _insist(what, told)
     try:
         yield
     finally:
+        sys.unraisablehook = told
         for number, handler in earlier.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _insist(what: Any, tell: Callable[[Any], Any]) -> None:
+    """Interrupt again where C code that called Python, such as the compiler, swallowed Ctrl-C."""
+    if what.exc_type is not None and issubclass(what.exc_type, KeyboardInterrupt):
+        main = threading.main_thread().ident
+        again = threading.Timer(_INSIST_S, signal.pthread_kill, (main, signal.SIGINT))
+        again.daemon = True
+        again.start()
+    else:
+        tell(what)
 
 
 def exit_code_of(run: Callable[[], Any]) -> int:

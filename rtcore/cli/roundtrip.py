@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.output import json_option, print_json, print_table, progress, warn
+from rtcore.cli.numbers import Number
+from rtcore.cli.output import json_option, print_json, print_prose, print_table, progress, warn
 
 if TYPE_CHECKING:
     from rtcore.engine import Engine
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rtcore.latency.roundtrip.measuring import RoundTrip
 
 _LOOP, _SYSTEM, _NONE = "loop", "system", "none"
+_PORTS = 2  # one to send to, one that it comes back from
 
 
 @click.command()
@@ -62,7 +65,7 @@ _LOOP, _SYSTEM, _NONE = "loop", "system", "none"
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.05, 20),
+    type=Number(0.05, 20),
     default=1.0,
     show_default=True,
     help="How long each restart listens: longer for long delays, and against noise.",
@@ -71,13 +74,13 @@ _LOOP, _SYSTEM, _NONE = "loop", "system", "none"
     "--drift",
     "drift_s",
     metavar="SECONDS",
-    type=click.FloatRange(2, 86400),
+    type=Number(2, 86400),
     help="Then watch for so long how the delay and the device's clock drift.",
 )
 @click.option(
     "--level",
     "level_dbfs",
-    type=click.FloatRange(-80, -12),
+    type=Number(-80, -12),
     default=-20.0,
     show_default=True,
     help="Greatest sample of the probe, in dBFS.",
@@ -142,7 +145,7 @@ def _how(options: dict[str, Any]) -> str:
         return _NONE
     if how is None:
         return _SYSTEM
-    if how not in (_LOOP, _SYSTEM, _NONE) and how.count(",") != 1:
+    if how not in (_LOOP, _SYSTEM, _NONE) and sum(map(bool, re.split(r" *, *", how))) != _PORTS:
         raise click.UsageError(
             f"--connect: '{how}' is none of loop, system, none and SEND,RETURN; name two ports "
             "with a comma between them, such as other:in_1,other:out_1"
@@ -303,12 +306,13 @@ def _print(trip: RoundTrip) -> None:
     if said is None:
         click.echo("the host API reports no latency")
     else:
-        click.echo(
+        print_prose(
             f"reported: {said.capture_frames} in + {said.playback_frames} out = "
             f"{said.total_frames} frames ({said.source}); measured is "
-            f"{frames - said.total_frames:+g} frames"
+            f"{frames - said.total_frames:+g} frames",
+            hanging="  ",
         )
-    click.echo(_sum(trip))
+    print_prose(_sum(trip), hanging="  ")
     if trip.drift is not None:
         _print_drift(trip)
 

@@ -83,9 +83,9 @@ def watch(engine: Engine, *, seconds: float | None, quiet: bool) -> str:
     str
         Why it ended.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
     begun = time.monotonic()
-    with Keys() as keys, _view(quiet) as show, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), Keys() as keys, _view(quiet) as show:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
         panic = False
         while not engine.wait(_REFRESH_S):
             show(engine)

@@ -26,6 +26,7 @@ import numpy as np
 
 from rtcore.dsp.pitch import find_period
 from rtcore.dsp.prediction import autocorrelate, predict_residual, solve_predictor, synthesise
+from rtcore.errors import ParameterError
 from rtcore.kernels import helper
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _HISTORY_MS = 60.0
+_LONGEST_WINDOW_MS = 40.0  # with the longest lag it must lie in the history
 _BLOCK_MS = 5.0
 _SHORTEST_LAG_MS, _LONGEST_LAG_MS = 2.5, 17.0
 _COARSE_HZ = 8000.0  # rate of the first search
@@ -98,6 +100,11 @@ class ConcealmentTuning:
         White noise under the envelope, as a share of its power.
     shorter_share : float
         See :func:`rtcore.dsp.pitch.find_period`.
+
+    Raises
+    ------
+    ParameterError
+        Where the numbers do not fit together.
     """
 
     hold_ms: float = 60.0
@@ -114,6 +121,22 @@ class ConcealmentTuning:
     envelope_ms: float = 20.0
     floor: float = 1e-4
     shorter_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse what the memory has no room for, or what would divide by nothing."""
+        if not all(math.isfinite(value) and value >= 0.0 for value in astuple(self)):
+            raise ParameterError("tuning", f"needs finite numbers of at least 0, got {self}")
+        ordered = self.hold_ms < self.end_ms and self.noise_below < self.voiced_above
+        if not ordered or not self.grow_ms > 0.0:
+            what = (
+                "needs hold_ms below end_ms, noise_below below voiced_above and a grow_ms above 0"
+            )
+            raise ParameterError("tuning", f"{what}, got {self}")
+        if not 1.0 <= self.window_ms <= _LONGEST_WINDOW_MS >= self.envelope_ms >= 1.0:
+            what = f"needs window_ms and envelope_ms from 1 to {_LONGEST_WINDOW_MS:g}"
+            raise ParameterError(
+                "tuning", f"{what}, got {self.window_ms:g} and {self.envelope_ms:g}"
+            )
 
 
 (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -88,6 +89,7 @@ class PluginWatch:
         for number, placed in enumerate(list(self._engine.chain.nodes)):
             if changed & _authors_files(placed.node):
                 try:
+                    _forget_bytecode(changed)
                     self._replace(number, placed, changed)
                     self._message(f"{placed.path}: new code plays")
                 except Exception as error:  # noqa: BLE001 - said, and the watch goes on
@@ -135,6 +137,17 @@ def _authors_files(node: Node) -> set[Path]:
         for path in source_files(type(node.plugin).process.fn)
         if not path.is_relative_to(_ENGINE) or "_plugins" in path.parts
     }
+
+
+def _forget_bytecode(files: set[Path]) -> None:
+    """Let files be read anew, here and in the child.
+
+    Python's cache of byte code knows a file by its size and by the second of its last change, so
+    that the second of two quick edits of one length would not be seen.
+    """
+    for file in files:
+        with contextlib.suppress(OSError):  # a folder that takes no files holds no byte code
+            Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 def compile_in_child(job: dict[str, Any]) -> None:

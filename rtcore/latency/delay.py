@@ -45,6 +45,7 @@ _STEP = 0.83  # from channel to channel, so that no usual matrix cancels the pro
 _SILENT = 1e-12  # RMS
 _INPUTS = 2  # that are compared with each output
 _BETTER = 1.2  # times as certain
+_SETTLED = 0.3  # from where on linear phase that shows in noise is believed
 _SHORTEST = 8 * HALF  # of sounds, so that the response cannot explain just anything
 _NO_TRACE = "not measurable: nothing of the probe is found in the output"
 
@@ -115,9 +116,8 @@ def _try(system: System, frames: int, pad: int, seed: int) -> Delay:
         _best(_judge(found, impulse, rate) for found in _each(name, made[name], heard[name], None))
         for name in ("noise", "speech")
     )
-    # Noise has all frequencies, so speech must be clearly better.
-    best = speech if speech.confidence > _BETTER * noise.confidence else noise
-    return best if impulse is None else _best([best, _from_impulses(impulse)])
+    best = speech if _outdoes(speech, noise) else noise
+    return best if impulse is None else _best([best, _from_impulses(impulse, best)])
 
 
 def delay_between(
@@ -158,6 +158,20 @@ def delay_between(
 
 def _best(delays: Iterable[Delay]) -> Delay:
     return max(delays, key=lambda delay: delay.confidence, default=_unknown(_NO_TRACE))
+
+
+def _outdoes(speech: Delay, noise: Delay) -> bool:
+    """Say whether speech tells the delay better: noise has all frequencies, so by a clear margin.
+
+    Few taps explain most of speech, whose samples resemble their neighbours, and none of those
+    taps need be the delay: where noise shows a linear phase, speech must show one too.
+    """
+    settled = noise.confidence > _SETTLED and _is_symmetric(noise) and not _is_symmetric(speech)
+    return not settled and speech.confidence > _BETTER * noise.confidence
+
+
+def _is_symmetric(delay: Delay) -> bool:
+    return delay.method.startswith("group_delay")
 
 
 def _unknown(reason: str) -> Delay:
@@ -250,10 +264,11 @@ def _judge(found: _Found, impulse: _Found | None, sample_rate: float) -> Delay:
     )
 
 
-def _from_impulses(found: _Found) -> Delay:
+def _from_impulses(found: _Found, best: Delay) -> Delay:
     # One method alone, and one that few systems are made for: half as certain.
     confidence = 0.5 * found.response.explained
-    why = "impulse: only impulses come through"
+    how = "only impulses come through" if best.confidence == 0.0 else "impulses tell the most"
+    why = f"impulse: {how}"
     return Delay(found.samples, confidence, why, {"impulse": found.samples})
 
 

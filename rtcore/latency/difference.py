@@ -13,6 +13,9 @@ Sound = np.ndarray[Any, np.dtype[Any]]
 
 #: Differences within this many noise floors are noise: Gaussian noise exceeds it once in 1e11.
 NOISE_MARGIN = 1.5
+#: What rounding may change, re the largest sample: in double precision, and in single precision
+#: through all of a file. An FFT of a minute, or a recursive filter with a long memory, stays below.
+ROUNDING, SINGLE_ROUNDING = 1e-12, 1e-6
 
 
 def first_difference(a: Sound, b: Sound, threshold: float = 0.0) -> int | None:
@@ -50,9 +53,34 @@ def noise_floor(outputs: Sequence[Sound]) -> float:
     return largest
 
 
+def rounding_of(a: Sound, b: Sound, *, single: bool) -> float:
+    """Give the largest difference that rounding may make of two outputs.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        (channels, frames).
+    single : bool
+        Whether to allow for single precision, where all samples are of that precision.
+    """
+    both = np.stack((a, b))
+    peak = _peak(both)
+    single = single and bool(np.array_equal(both, both.astype(np.float32), equal_nan=True))
+    return peak * (SINGLE_ROUNDING if single else ROUNDING)
+
+
+def _peak(sound: Sound) -> float:
+    return float(np.abs(sound[np.isfinite(sound)]).max(initial=0.0))
+
+
+def faulty_samples(sound: Sound) -> int:
+    """Count the samples that are NaN or infinite."""
+    return int(sound.size - np.count_nonzero(np.isfinite(sound)))
+
+
 def level_db(part: float, whole: Sound) -> float:
-    """Give a difference in dB re the largest sample of an output."""
-    peak = float(np.nanmax(np.abs(whole), initial=0.0))
+    """Give a difference in dB re the largest finite sample of an output."""
+    peak = _peak(whole)
     return 20.0 * float(np.log10(max(part, 1e-30) / max(peak, 1e-30)))
 
 

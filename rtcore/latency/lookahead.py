@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from rtcore.latency.difference import level_db, rounding_of
 from rtcore.latency.prober import Budget, Prober, spread
 from rtcore.latency.result import Lookahead, Position
 from rtcore.latency.scan import coverage, edge_of, scan
 from rtcore.latency.signals import PAIRS
 from rtcore.latency.systems.base import System, SystemFaultError
-from rtcore.latency.whole_file import PLAINEST, depends_on_all, late_position, shows_at_start
+from rtcore.latency.whole_file import (
+    PLAINEST,
+    depends_on_all,
+    grows,
+    late_position,
+    shows_at_start,
+    whole_file,
+)
 
 #: Positions of the dense scan, by default.
 POSITIONS = 20_000
@@ -28,6 +38,8 @@ _LEAST_S = 1.0
 _LONGEST_S = 60.0
 _GROW = 4
 _COARSE = 4
+_FAR = 0.02  # of the sound: look-ahead that may come from its length
+_FAINT_DB = -100.0  # no 16-bit file could show it
 _MARGIN = 0.12
 _PACKET, _BORDERS = 512, 10  # the music PLC challenge looks at the borders of packets
 
@@ -75,13 +87,26 @@ def measure_lookahead(
     least = max(_LEAST_S * system.sample_rate, 1.5 * positions, 8.0 * declared)
     frames = round(least if duration_s is None else duration_s * system.sample_rate)
     prober = Prober(system, frames, seed, progress)
+    found = _measured(prober, positions, budget, budget_s)
+    return replace(found, faulty_samples=prober.faulty[0])
+
+
+def _measured(prober: Prober, positions: int, budget: Budget, budget_s: float) -> Lookahead:
+    """Find out, one after the other, what the output depends on."""
+    seed = prober.seed
     _try_everywhere(prober, seed)
+    prober = _above_rounding(prober)
     prober, whole = _long_enough(prober, budget_s)
     if whole is not None:
         return _depends_on_all(prober, whole)
     _refuse_deafness(prober)
+    grown = _grows(prober)
+    if grown is not None:
+        return grown
     within = _search(prober, positions, budget, seed)
-    return summarise(prober.positions, prober.floor, prober.runs, within=within)
+    more = _how_much(prober)
+    found = summarise(prober.positions, prober.floor, prober.runs, within=within)
+    return replace(found, cause=found.cause + more)
 
 
 def summarise(
@@ -126,10 +151,12 @@ def summarise(
 
 def _in_words(best: int) -> str:
     if best < 0:
-        return f"the output is {-best} samples later than the latest input that it depends on"
+        late = "1 sample" if best == -1 else f"{-best} samples"
+        return f"the output is {late} later than the latest input that it depends on"
     if best == 0:
         return "no output sample depends on a later input sample"
-    return f"an output sample depends on input {best} samples later"
+    ahead = "1 sample" if best == 1 else f"{best} samples"
+    return f"an output sample depends on input {ahead} later"
 
 
 @dataclass(frozen=True)
@@ -164,10 +191,14 @@ def most_telling(positions: Sequence[Position]) -> str:
 
 def _try_everywhere(prober: Prober, seed: int) -> None:
     """Try every pair at a few positions all over the sound."""
-    frames = prober.frames
-    ats = spread(round(_MARGIN * frames), round(0.9 * frames), _COARSE, seed)
+    ats = _coarse(prober.frames, seed)
     for name in PAIRS:
-        prober.first(name, [*ats, late_position(frames)])
+        prober.first(name, ats)
+
+
+def _coarse(frames: int, seed: int) -> list[int]:
+    ats = spread(round(_MARGIN * frames), round(0.9 * frames), _COARSE, seed)
+    return [*dict.fromkeys((*ats, late_position(frames)))]
 
 
 def _shows_inside(prober: Prober) -> bool:
@@ -222,6 +253,70 @@ def _long_enough(prober: Prober, patience_s: float) -> tuple[Prober, Position | 
             _try_everywhere(prober, prober.seed)
         whole = _whole_file(prober)
     return prober, whole
+
+
+def _grows(prober: Prober) -> Lookahead | None:
+    """Say whether the look-ahead grows with the sound, by a longer one at the same places."""
+    far = _furthest(prober)
+    if far is None or (far.lookahead or 0) < _FAR * prober.frames:
+        return None
+    ats = _coarse(prober.frames, prober.seed)
+    longer = prober.longer(_GROW * prober.frames)
+    longer.first(far.signal, [_GROW * at for at in ats])
+    known = {(p.at, p.signal): p for p in prober.positions}
+    near = [known[at, far.signal] for at in ats]
+    cause = grows(near, prober.frames, longer.positions, _GROW)
+    if not cause:
+        prober.runs = longer.runs
+        return None
+    positions = (*longer.earlier, *longer.positions)
+    return whole_file(cause, positions=positions, noise_floor=longer.floor, runs=longer.runs)
+
+
+def _above_rounding(prober: Prober) -> Prober:
+    """Begin again above the rounding of a system whose furthest look-ahead may be rounding alone.
+
+    A causal filter that is computed by an FFT of the whole file changes each of its samples, by a
+    few units in the last place, with each sample of the file.
+
+    Returns
+    -------
+    Prober
+        The same where what differs first differs by more.
+    """
+    whole = _whole_file(prober)
+    far = whole or _furthest(prober)
+    if far is None or far.first is None:
+        return prober
+    before, after = prober.reference(far.signal).output, prober.output(far.signal, far.at)
+    limit = rounding_of(before, after, single=whole is not None)
+    if not (np.abs(after - before)[:, far.first] <= limit).all():
+        return prober
+    prober = prober.above(limit)
+    _try_everywhere(prober, prober.seed)
+    return prober
+
+
+def _furthest(prober: Prober) -> Position | None:
+    """Give the experiment that shows the largest look-ahead, if it shows any."""
+    shown = [p for p in prober.positions if p.lookahead is not None and p.lookahead > 0]
+    return max(shown, key=lambda p: p.lookahead or 0, default=None)
+
+
+def _how_much(prober: Prober) -> str:
+    """Say what rounding was left out, or that what looks ahead is faint; empty for most."""
+    if prober.rounding > 0.0:
+        return (
+            f"; changes of up to {prober.rounding:.2g} show earlier and count as none: they are "
+            "rounding, as of an FFT of the whole file, or the far end of a filter's tail"
+        )
+    far = _furthest(prober)
+    if far is None or far.first is None:
+        return ""
+    before, after = prober.reference(far.signal).output, prober.output(far.signal, far.at)
+    part = float(np.nanmax(np.abs(after - before)[:, far.first], initial=0.0))
+    level = level_db(part, np.stack((before, after)))
+    return f", which changes it by {level:.0f} dB re the output's peak" if level < _FAINT_DB else ""
 
 
 def _refuse_deafness(prober: Prober) -> None:

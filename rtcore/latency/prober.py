@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rtcore.latency.difference import (
     NOISE_MARGIN,
     Sound,
+    faulty_samples,
     first_difference,
     first_sound,
     level_db,
@@ -93,8 +95,13 @@ class Prober:
         How often the system ran.
     earlier : tuple of Position
         Experiments with shorter sounds.
+    rounding : float
+        Differences up to this count as none: what arithmetic alone may change.
     positions : list of Position
         All other experiments.
+    faulty : list of int
+        One number, which all probers of a measurement share: the most samples of one output that
+        were NaN or infinite.
     """
 
     system: System
@@ -103,14 +110,24 @@ class Prober:
     progress: Callable[[int], None] | None = None
     runs: int = 0
     earlier: tuple[Position, ...] = ()
+    rounding: float = 0.0
     positions: list[Position] = field(default_factory=list)
+    faulty: list[int] = field(default_factory=lambda: [0])
     _references: dict[str, Reference] = field(default_factory=dict)
     _known: dict[tuple[str, int], int | None] = field(default_factory=dict)
+    _record: float = -math.inf
 
     def longer(self, frames: int) -> Prober:
         """Give a prober with longer sounds, which goes on counting."""
         tried = (*self.earlier, *self.positions)
-        return Prober(self.system, frames, self.seed, self.progress, self.runs, tried)
+        return replace(self._afresh(), frames=frames, earlier=tried)
+
+    def above(self, rounding: float) -> Prober:
+        """Give a prober that takes differences up to this for none, and forgets what it saw."""
+        return replace(self._afresh(), rounding=rounding)
+
+    def _afresh(self) -> Prober:
+        return replace(self, positions=[], _references={}, _known={}, _record=-math.inf)
 
     def reference(self, signal: str) -> Reference:
         """Run the base of a pair, often enough to know how far runs differ.
@@ -157,7 +174,9 @@ class Prober:
             self.runs += 1
             if self.progress is not None:
                 self.progress(1)
-            yield checked(self.system, x, y)
+            output = checked(self.system, x, y)
+            self.faulty[0] = max(self.faulty[0], faulty_samples(output))
+            yield output
 
     def output(self, signal: str, at: int) -> Sound:
         """Give the output for a pair that parts at one sample."""
@@ -182,21 +201,66 @@ class Prober:
             First sample in which the outputs differ, for each; the number of frames where
             they never do.
         """
-        reference = self.reference(signal)
         new = [at for at in dict.fromkeys(ats) if (signal, at) not in self._known]
-        sounds = [spliced(reference.base, reference.other, at) for at in new]
-        threshold = NOISE_MARGIN * reference.floor
-        for at, y in zip(new, self._run(sounds), strict=True):
-            if y.shape != reference.output.shape:
-                what = "gives another number of channels for another sound; let it keep to one"
-                raise SystemFaultError(f"{self.system.name}: {what}")
-            found = first_difference(reference.output, y, threshold)
-            self._known[signal, at] = found
-            self.positions.append(Position(at, found, signal))
+        records = self._try(signal, new)
+        self._believe(signal, records)
+        self.positions += [Position(at, self._known[signal, at], signal) for at in new]
         if budget is not None:
             budget.runs -= len(new)
         answers = [self._known[signal, at] for at in ats]
         return [self.frames if found is None else found for found in answers]
+
+    def _try(self, signal: str, ats: Sequence[int]) -> dict[int, Sound]:
+        """Make new experiments; give the outputs that show more look-ahead than any before."""
+        reference = self.reference(signal)
+        records: dict[int, Sound] = {}
+        sounds = [spliced(reference.base, reference.other, at) for at in ats]
+        for at, y in zip(ats, self._run(sounds), strict=True):
+            if y.shape != reference.output.shape:
+                what = "gives another number of channels for another sound; let it keep to one"
+                raise SystemFaultError(f"{self.system.name}: {what}")
+            found = self._known[signal, at] = self._differs(signal, y)
+            if found is not None and at - found > self._record:
+                records[at] = y
+        return records
+
+    def _differs(self, signal: str, y: Sound) -> int | None:
+        """Give the first frame in which an output differs by more than noise and rounding."""
+        reference = self._references[signal]
+        threshold = max(NOISE_MARGIN * reference.floor, self.rounding)
+        return first_difference(reference.output, y, threshold)
+
+    def _believe(self, signal: str, records: dict[int, Sound]) -> None:
+        """Repeat the experiment that shows the largest look-ahead, until one shows it twice.
+
+        What shows once may be chance: a glitch in few of all runs, a rare large noise, a state
+        that drifts from run to run. Where it does not come again, it adds to the noise floor.
+        """
+        while records:
+            at = min(records, key=lambda at: (self._known[signal, at] or 0) - at)
+            y = records.pop(at)
+            before = self._known[signal, at]
+            if before is not None and at - before > self._record:
+                found = self._again(signal, at, y)
+                if found is not None:
+                    self._record = max(self._record, at - found)
+                self._known[signal, at] = found
+
+    def _again(self, signal: str, at: int, y: Sound) -> int | None:
+        """Repeat an experiment; give the later of the frames in which the two show it."""
+        again, reference = self.output(signal, at), self._references[signal]
+        if first_difference(y, again) is None:
+            return self._known[signal, at]
+        outputs = [y, again]
+        late = max(self._later(self._differs(signal, out)) for out in outputs)
+        (base,) = self._run([reference.base])
+        early = noise_floor([out[:, :late] for out in outputs]) if late else 0.0
+        reference.floor = max(reference.floor, early, noise_floor([reference.output, base]))
+        late = max(self._later(self._differs(signal, out)) for out in outputs)
+        return None if late == self.frames else late
+
+    def _later(self, found: int | None) -> int:
+        return self.frames if found is None else found
 
 
 def spread(low: int, high: int, count: int, seed: int = 0) -> list[int]:

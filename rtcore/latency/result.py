@@ -99,6 +99,8 @@ class Lookahead:
         What recurs at least this often was seen; what is rarer could have been missed.
     runs : int
         How often the system ran.
+    faulty_samples : int
+        The most samples of one output that were NaN or infinite.
     """
 
     samples: int
@@ -112,6 +114,7 @@ class Lookahead:
     hop_samples: int | None
     period_samples: int
     runs: int
+    faulty_samples: int = 0
 
     @property
     def deterministic(self) -> bool:

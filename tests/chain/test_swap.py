@@ -12,6 +12,7 @@ import weakref
 import numpy as np
 import pytest
 from sounds import Bomb, Late, Scale, Smear, Step, Wide, hop_class, noise, sine
+from waiting import reaches
 
 from rtcore import Chain, ConfigError, Parallel, StreamError
 from rtcore.engine import Engine, Memory, TimerBackend
@@ -272,11 +273,3 @@ def with_room(action, chain):
             time.sleep(0.005)
             continue
         return
-
-
-def reaches(condition, timeout_s=10.0):
-    """Wait generously for something that must come true."""
-    end = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(condition())

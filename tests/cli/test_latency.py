@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -26,6 +28,13 @@ def further(x):
 
 def late(x):
     return np.concatenate((np.zeros(100), x[:-100]))
+
+def chatty(x):
+    import ctypes, subprocess
+    print("from Python")
+    ctypes.CDLL(None).puts(b"from C")
+    subprocess.run(["echo", "from a child"], check=True)
+    return x
 
 def normalised(x):
     return x / max(np.abs(x).max(), 1e-9)
@@ -154,6 +163,9 @@ class TestOtherSystems:
         elsewhere()
         assert 0 == rtcore("latency", "--make-pairs", "pairs").exit_code
         elsewhere()
+        again = rtcore("latency", "--make-pairs", "pairs", "--rate", 44100)
+        assert 2 == again.exit_code
+        assert "holds pairs already" in again.stderr
         data = found(rtcore("latency", "--judge", "pairs", "--rule", "clarity", "--json"))
         assert (0, 16000, "pairs") == (
             data["lookahead_samples"],
@@ -171,12 +183,47 @@ class TestOutput:
         for words in (
             "look-ahead, output as it stands",
             "delay of the output",
-            "could have been missed",
+            "less often than that could have been missed",
             "beside a busy thread",
             "avsec-low-latency",
             "unverified",
         ):
-            assert words in result.stdout, words
+            assert words in " ".join(result.stdout.split()), words
+
+    def test_narrow(self, rtcore, home, monkeypatch):
+        """On a terminal of 80 columns no line is longer, with every rule and term shown."""
+        monkeypatch.setattr("rtcore.cli.output.columns_there", lambda: 80)
+        result = rtcore("latency", "-p", "gain", "--rule", "all", "--seconds", "0.3", *QUICK[1:])
+        assert [] == [line for line in result.stdout.splitlines() if len(line) > 80]
+        assert "avsec-low-latency" in result.stdout
+
+    def test_each_reason_once(self, rtcore, module):
+        """What several rules say alike stands in one line, with their names."""
+        call = ("--callable", "planted_module:further", "--rule", "clarity")
+        result = rtcore("latency", *call, "--rule", "cadenza-causal", *QUICK)
+        said = " ".join(result.stdout.split())
+        assert "clarity, cadenza-causal: the look-ahead of 221 samples" in said
+        assert 1 == said.count("is more than 220 samples")
+
+    def test_what_a_system_prints(self, rtcore_process, module):
+        """What the system prints goes to standard error: standard output is the JSON alone."""
+        call = ("--callable", "planted_module:chatty", "--json", "--budget", "1")
+        result = rtcore_process("latency", *call, *QUICK)
+        assert 0 == result.returncode, result.stderr
+        assert "callable" == json.loads(result.stdout)["kind"]
+        assert {"from Python", "from C", "from a child"} <= set(result.stderr.splitlines())
+
+    def test_a_reader_that_goes_away(self, home):
+        """A broken pipe is not the exit code of a broken rule."""
+        call = (
+            "-m rtcore latency -p gain --rule clarity --no-compute --positions 64 --duration 0.3s"
+        )
+        read, write = os.pipe()
+        os.close(read)
+        command = [sys.executable, *call.split()]
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(write)
+        assert (141, "") == (done.returncode, done.stderr)
 
     def test_report(self, rtcore, home):
         """The report holds the command that makes it again."""
@@ -194,17 +241,33 @@ class TestBadInput:
             (("--callable", "planted_module:shorter"), "pad or cut its output to the length"),
             (("--callable", "planted_module:nothing"), "has no function or class 'nothing'"),
             (("--callable", "planted_module:fir", "--onnx", "m.onnx"), "name one system"),
+            (("-p", "gain", "--make-pairs", "pairs"), "name one system"),
+            (
+                ("--timeout", "3"),
+                "--timeout has no effect on a chain; leave it out, or use it with",
+            ),
+            (("--callable", "planted_module:fir", "--window", "64"), "--window has no effect on"),
+            (("--judge", "pairs", "--seconds", "1"), "has no effect on --judge"),
+            (("--make-pairs", "pairs", "--json"), "has no effect on --make-pairs"),
+            (("-p", "gain", "--budget", "nan"), "nan is no number"),
+            (("-p", "gain", "--seconds", "1e9"), "'--seconds': 1000000000.0 is not in the range"),
+            (("-p", "gain", "--duration", "0.1s"), "--duration: must lie between 0.2 s and 600 s"),
+            (("-p", "gain", "--duration", "99999s"), "must lie between 0.2 s and 600 s"),
+            (("-p", "gain", "--hop", "0"), "--hop: must lie between 1 sample and 600 s"),
+            (("-p", "gain", "--report", "no/such/folder.html"), "the report cannot be written"),
+            (("-p", "gain", "--report", "."), "the report cannot be written"),
             (("--command", "true {in} {out}"), "writ"),
             (("--command", "false {in} {out}"), "ended with exit code 1"),
             (("--judge", "nowhere"), "nowhere"),
-            (("--duration", "soon"), "is no duration; write 512 for samples"),
-            (("--duration", "1.5"), "is no duration; write 512 for samples"),
+            (("-p", "gain", "--duration", "soon"), "is no duration; write 512 for samples"),
+            (("-p", "gain", "--duration", "1.5"), "is no duration; write 512 for samples"),
             (("--onnx", "none.onnx"), "none.onnx"),
         ],
     )
     def test_sentences(self, rtcore, module, call, sentence):
         """Bad input gets a sentence and exit code 2, and no traceback."""
-        result = rtcore("latency", *call, *(QUICK[:3] if "--duration" in call else QUICK))
+        quick = QUICK if {"--callable", "--command", "--onnx"} & set(call) else ()
+        result = rtcore("latency", *call, *(quick[:3] if "--duration" in call else quick))
         assert 2 == result.exit_code, result.output
         assert sentence in result.stderr
         assert "Traceback" not in result.output

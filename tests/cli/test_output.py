@@ -66,6 +66,24 @@ class TestProgress:
         assert b"%" in drawn
 
 
+class TestProse:
+    """Sentences."""
+
+    def test_no_break_before_a_unit(self, capsys, monkeypatch):
+        """Lines suit the terminal, and a number stays with its unit."""
+        monkeypatch.setattr(output, "columns_there", lambda: 24)
+        output.print_prose("the sound is more than 220 samples (5 ms) late", hanging="  ")
+        lines = capsys.readouterr().out.splitlines()
+        assert ["the sound is more than", "  220 samples (5 ms)", "  late"] == lines
+
+    def test_a_pipe(self, capsys):
+        """Elsewhere than on a terminal lines are of a length that reads well."""
+        output.print_prose("word " * 100)
+        lines = capsys.readouterr().out.splitlines()
+        assert 99 == max(map(len, lines))
+        assert 100 == sum(line.count("word") for line in lines)
+
+
 class TestTables:
     """Cells."""
 
@@ -73,7 +91,7 @@ class TestTables:
         """Columns of numbers are aligned at the right, texts at the left, gaps are dashes."""
         output.print_table(["name", "value"], [("a", 1.5), ("bcd", 10)], "title")
         output.print_table(["x"], [(None,)])
-        lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        lines = capsys.readouterr().out.splitlines()
         assert ["title", "name  value", "a       1.5", "bcd      10", "x", "-"] == lines
 
     def test_markup_is_text(self, capsys):

@@ -143,6 +143,24 @@ class TestErrors:
         assert 130 == child.returncode
         assert "Traceback" not in errors
 
+    def test_swallowed_interrupt(self, home):
+        """Ctrl-C that hits a callback from C, which drops it, still ends the command."""
+        code = (
+            "import ctypes, time, click\nfrom rtcore.cli.root import Cli\n"
+            "def hit():\n    print('ready', flush=True)\n    time.sleep(60)\n"
+            "callback = ctypes.CFUNCTYPE(None)(hit)\n"
+            "root = Cli('rtcore', commands_at={})\n"
+            "@root.command()\ndef wait():\n    callback()\n    time.sleep(60)\n"
+            "root(['wait'])\n"
+        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-c", code], **pipes) as child:
+            child.stdout.readline()
+            child.send_signal(signal.SIGINT)
+            _, errors = child.communicate(timeout=30)
+        assert 130 == child.returncode
+        assert "Traceback" not in errors
+
     def test_closed_pipe(self, home):
         """A reader that goes away ends the command without a word."""
         command = [sys.executable, "-m", "rtcore", "audiogram", "list", "--json"]

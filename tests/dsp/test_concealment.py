@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtcore import ParameterError
 from rtcore.dsp import (
     ConcealmentTuning,
     conceal,
@@ -147,6 +148,39 @@ def test_tuning_is_heard():
     y = run(x, lost, tuning=ConcealmentTuning(hold_ms=10.0, end_ms=40.0))
     assert y[2000 + 16 * 30]
     assert not y[2000 + 16 * 45 :].any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"hold_ms": float("nan")}, "finite numbers of at least 0"),
+        ({"fade_ms": -1.0}, "finite numbers of at least 0"),
+        ({"end_ms": 60.0}, "needs hold_ms below end_ms"),
+        ({"noise_below": 0.8}, "noise_below below voiced_above"),
+        ({"grow_ms": 0.0}, "a grow_ms above 0"),
+        ({"window_ms": 41.0}, "from 1 to 40, got 41 and 20"),
+        ({"envelope_ms": 0.5}, "from 1 to 40, got 20 and 0.5"),
+    ],
+)
+def test_tuning_that_cannot_be(wrong, sentence):
+    """Numbers that do not fit together are refused with a sentence."""
+    with pytest.raises(ParameterError, match=sentence):
+        ConcealmentTuning(**wrong)
+
+
+@pytest.mark.parametrize("rate", [1000.0, 7350.0, 16000.0, 384000.0])
+def test_longest_windows_stay_in_the_memory(rate):
+    """With the longest windows that are allowed a channel leaves its neighbours' rows alone."""
+    tuning = ConcealmentTuning(window_ms=40.0, envelope_ms=40.0, most_periods=99.0)
+    memory = concealment_memory(rate, 3, tuning)
+    before = memory.copy()
+    frames = round(rate / 10.0)
+    x = np.random.default_rng(0).standard_normal(frames)
+    for _ in range(3):
+        remember(memory[1], x, frames)
+        conceal(memory[1], np.zeros(2 * frames), 2 * frames)
+        rejoin(memory[1], x.copy(), frames)
+    assert np.array_equal(before[[0, 2]], memory[[0, 2]])
 
 
 def test_no_number_in_the_past_is_silence():

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
 from sounds import Late, Mono, Noise, Scale, Smear, Step, Wide, hop_class, noise
+from waiting import reaches
 
 from rtcore import Chain, DeviceError, StreamError
 from rtcore.engine import (
@@ -41,14 +41,6 @@ def played(chain, backend, **options):
         assert engine.wait(60)
     assert "stopped" == engine.state
     return output.samples, heard.samples, engine.stats()
-
-
-def reaches(condition, timeout_s=20.0):
-    """Wait generously for something that must come true."""
-    end = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(condition())
 
 
 class TestEquality:

@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+from waiting import PATIENCE_S
 
 from rtcore.engine.backends import devices
 from rtcore.engine.backends.devices import Device, find_device
@@ -133,10 +134,10 @@ class TestLiveList:
         assert [["system", 2, True]] == self.ask(process)
         if fate == "kill":
             jack_server.kill()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)
 
     def test_no_server(self, jack_name, python):
         """Without a server nothing is printed and nothing fails."""
-        out, err = (process := python(self.CODE)).communicate(timeout=30)
+        out, err = (process := python(self.CODE)).communicate(timeout=PATIENCE_S)
         assert (0, "[]\n", "") == (process.returncode, out, err)

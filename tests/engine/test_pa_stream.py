@@ -3,6 +3,7 @@ import inspect
 import json
 
 import pytest
+from waiting import PATIENCE_S
 
 from rtcore.engine.backends import devices
 from rtcore.engine.backends.pa_stream import NativePortAudioStream, StreamSettings
@@ -11,13 +12,14 @@ from rtcore.errors import DeviceError
 # What every child process starts with: a compiled callback that counts blocks, frames of the last
 # block, and which directions it was given.
 CHILD = """
-import json, sys, time
+import json, sys
 import numpy as np
 from numba import carray, cfunc, types
 from rtcore.engine.backends import devices
 from rtcore.engine.backends.devices import find_device
 from rtcore.engine.backends.pa_stream import NativePortAudioStream, StreamSettings
 from rtcore.errors import DeviceError
+from waiting import reaches
 
 address = types.uintp
 @cfunc(types.int32(address, address, address, address, address, types.voidptr),
@@ -41,22 +43,14 @@ def say(*what):
     print(json.dumps(what), flush=True)
 
 def plays():
-    end, first = time.monotonic() + 10, int(words[0])
-    while words[0] < first + 10 and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(words[0] >= first + 10)
-
-def wait(condition):
-    end = time.monotonic() + 10
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(condition())
+    first = int(words[0])
+    return reaches(lambda: words[0] >= first + 10)
 """
 
 
 def heard(process):
     line = process.stdout.readline()
-    return json.loads(line) if line else process.communicate(timeout=30)
+    return json.loads(line) if line else process.communicate(timeout=PATIENCE_S)
 
 
 def go_on(process):
@@ -178,7 +172,7 @@ for changes in ({}, {"kind": "input", "input_channels": 1}, {"kind": "output"},
         ):
             assert [True, frames, directions, 48000.0] == heard(process)
             assert [True, False, True] == heard(process)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)
 
     def test_refusals(self, jack_server, python):
@@ -206,7 +200,7 @@ except DeviceError as error:
             "the stream is closed; open a new one",
         ):
             assert words in heard(process)[0]
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)
 
     def test_callback_ends_the_stream(self, jack_server, python):
@@ -218,11 +212,11 @@ s = stream()
 s.start()
 good = plays()
 words[3] = 1
-say(good, wait(lambda: s.finished), s.close(lost=False), devices.is_wounded())
+say(good, reaches(lambda: s.finished), s.close(lost=False), devices.is_wounded())
 """
         )
         assert [True, True, True, False] == heard(process)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)
 
 
@@ -239,7 +233,7 @@ for _ in range(3):
     s.start()
     say(plays())
     sys.stdin.readline()
-    say(wait(lambda: s.finished), s.close(), s.closed, s.cpu_load, devices.is_wounded())
+    say(reaches(lambda: s.finished), s.close(), s.closed, s.cpu_load, devices.is_wounded())
     try:
         stream()
     except DeviceError as error:
@@ -255,7 +249,7 @@ for _ in range(3):
             assert "renew it before opening again" in heard(process)[0]
             jack_server.start()
             go_on(process)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)
 
     @pytest.mark.parametrize("fate", ["alive", "kill", "pause"])
@@ -269,7 +263,7 @@ for _ in range(3):
         assert [True] == heard(process)
         if fate != "alive":
             getattr(jack_server, fate)()
-        out, err = process.communicate("\n", timeout=30)
+        out, err = process.communicate("\n", timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)
 
     def test_exit_where_sounddevice_was_first(self, jack_server, python):
@@ -280,7 +274,7 @@ for _ in range(3):
         )
         assert [True] == heard(process)
         jack_server.kill()
-        out, err = process.communicate("\n", timeout=30)
+        out, err = process.communicate("\n", timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)
 
     def test_deaf_server(self, jack_server, python):
@@ -299,5 +293,5 @@ say(s.close(), devices.is_wounded())
         jack_server.pause()
         go_on(process)
         assert [False, True] == heard(process)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (0, "", "") == (process.returncode, out, err)

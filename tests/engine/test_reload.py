@@ -2,10 +2,12 @@
 """A plugin's file is edited while it plays."""
 
 import importlib
-import time
+import os
+import sys
 
 import numpy as np
 import pytest
+from waiting import reaches
 
 import rtcore.plugins
 from rtcore import Chain
@@ -28,7 +30,7 @@ class Edited(Plugin):
             for i in range(x.shape[1]):
                 y[c, i] = x[c, i] * level[i] * {factor}
 '''
-PATIENCE_S = 120
+RATE = 48000
 
 
 class Session:
@@ -40,7 +42,7 @@ class Session:
         self.heard = Memory()
         self.write(factor, top)
         edited = importlib.import_module(f"rtcore.plugins.{file.stem}").Edited
-        chain = Chain([edited()], sample_rate=48000, channels=1)
+        chain = Chain([edited()], sample_rate=RATE, channels=1)
         ones = (np.ones((1, 4800), np.float32) for _ in range(10**6))
         self.engine = Engine(chain, TimerBackend(ones), output=self.heard).start()
         self.watch = PluginWatch(self.engine, self.said.append)
@@ -50,10 +52,10 @@ class Session:
         self.file.write_text(SOURCE.format(factor=factor, top=top))
 
     def wait_for(self, count):
-        deadline = time.monotonic() + PATIENCE_S
-        while len(self.said) < count and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.3)
+        """Wait for a word and for what follows it: a cross-fade of 0.05 s."""
+        assert reaches(lambda: len(self.said) >= count)
+        said_at = self.engine.stats()["frames"]
+        assert reaches(lambda: self.engine.stats()["frames"] > said_at + RATE // 4)
         return self.said[count - 1]
 
     def close(self):
@@ -61,21 +63,37 @@ class Session:
         self.engine.stop()
 
 
-@pytest.fixture
-def session(tmp_path, monkeypatch):
-    """Give a playing session."""
+def edit(file, text):
+    """Change a file without a change of its length or of the second of its last change."""
+    before = file.stat()
+    assert before.st_size == len(text)
+    file.write_text(text)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns // 10**9 * 10**9 + 123))
+
+
+def plugin_folder(tmp_path, monkeypatch):
+    """Make a folder on the search path, and let Python keep byte code as it does for users."""
     folder = tmp_path / "plugins"
     folder.mkdir()
     monkeypatch.setattr(rtcore.plugins, "__path__", [str(folder), *rtcore.plugins.__path__])
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     importlib.invalidate_caches()
+    return folder
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    """Give a playing session."""
+    folder = plugin_folder(tmp_path, monkeypatch)
     opened = Session(folder / f"edited_{tmp_path.name}.py")
     yield opened
     opened.close()
 
 
 def test_new_code_is_cross_faded_in(session):
-    """The level changes, no sample jumps, and the engine never stops."""
-    session.write("2.0")
+    """The level changes, no sample jumps, and the engine never stops, however quick the edit."""
+    edit(session.file, SOURCE.format(factor="2.0", top=""))
     assert "new code plays" in session.wait_for(1)
     session.close()
     samples = session.heard.samples[0]
@@ -102,22 +120,19 @@ def test_broken_code_leaves_the_old_code_playing(session):
 
 
 def test_an_edited_helper_is_heard(tmp_path, monkeypatch):
-    """A plugin whose helper module changed plays the new helper, not the loaded one."""
+    """A plugin whose helper module changed plays the new helper, however quick the edit was."""
     name = f"helper_of_{tmp_path.name}"
     (tmp_path / "lib").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path / "lib"))
     helper = tmp_path / "lib" / f"{name}.py"
     text = "from rtcore import helper\n\n\n@helper\ndef twice(v):\n    return v * {}\n"
     helper.write_text(text.format("1.0"))
-    folder = tmp_path / "plugins"
-    folder.mkdir()
-    monkeypatch.setattr(rtcore.plugins, "__path__", [str(folder), *rtcore.plugins.__path__])
-    importlib.invalidate_caches()
+    folder = plugin_folder(tmp_path, monkeypatch)
     session = Session(
         folder / f"edited_{tmp_path.name}.py", "twice(1.0)", f"from {name} import twice"
     )
     try:
-        helper.write_text(text.format("4.0"))
+        edit(helper, text.format("4.0"))
         assert "new code plays" in session.wait_for(1)
     finally:
         session.close()

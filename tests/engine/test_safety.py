@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sounds import Noise, Scale, Step, cut, noise, sine
+from waiting import reaches
 
 from rtcore import Chain, StreamError
 from rtcore.engine import Engine, FileBackend, JackBackend, Memory, Safety, TimerBackend
@@ -211,13 +212,6 @@ class LiveTimer(TimerBackend):
     """A timer that somebody might be listening to."""
 
     live = True
-
-
-def reaches(condition, timeout_s=20.0):
-    end = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(condition())
 
 
 class TestEngine:

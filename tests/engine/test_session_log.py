@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 
 import numpy as np
 import pytest
 from sounds import noise
+from waiting import PATIENCE_S
 
 from rtcore import Chain, Parallel
 from rtcore.chain.records import Command
-from rtcore.engine import Engine, Memory, TimerBackend
+from rtcore.engine import Engine, FileBackend, Memory, TimerBackend
 from rtcore.plugins import NALR, Compressor, Delay, Gain, SoftClip
 from rtcore.replay import Replay, read_session
 
@@ -65,7 +67,7 @@ def test_replay_is_exact(tmp_path, dtype, seed):
     live = Engine(first(dtype), TimerBackend(source), output=output, recorded_input=heard, log=path)
     with live:
         turn_everything(live, dtype, seed)
-        assert live.wait(30)
+        assert live.wait(PATIENCE_S)
     assert np.array_equal(output.samples, replayed(path, heard.samples, (512,)))
     assert np.array_equal(output.samples, replayed(path, heard.samples, (4999, 1, 64)))
 
@@ -94,13 +96,20 @@ class TestLog:
         path = tmp_path / "log.jsonl"
         chain = Chain([Gain(gain_db=-6.0)])
         chain.process(noise(2, 100))  # frames are counted from the session's start
-        engine = Engine(chain, TimerBackend(noise(2, RATE // 2)), log=path)
-        Chain([Gain(), SoftClip()])  # so that nothing is compiled while it plays
+        sent = threading.Event()
+
+        def source():
+            yield noise(2, 10_000)
+            sent.wait(PATIENCE_S)
+            yield noise(2, 10_000)
+
+        engine = Engine(chain, FileBackend(source()), log=path)
         with engine:
             other = Chain([Gain(gain_db=-1.0), SoftClip()])
             engine.update("gain", at_frame=15000, gain_db=-12.0)
             engine.swap(other, at_frame=17000)
-            engine.wait(20)
+            sent.set()
+            assert engine.wait(PATIENCE_S)
         session, update, swap = self.lines(path)
         assert ("session", -6.0) == (session["event"], session["chain"]["plugin"][0]["gain_db"])
         expected = {"frame": 15000, "event": "update", "plugin": "plugin[0].gain"}

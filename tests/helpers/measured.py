@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rtcore.latency.result import (
     Compute,
     Declared,
@@ -12,6 +14,9 @@ from rtcore.latency.result import (
     Position,
     Timing,
 )
+from rtcore.latency.rules import find_rule, judge
+
+RATES = [16000, 32000, 44100, 48000]
 
 
 def measured(
@@ -63,3 +68,18 @@ def costs(block, p95, *, rate=48000, most=None, p999=None, rtf=None):
     rtf = (p95 / 2 / duration if duration else 0.1) if rtf is None else rtf
     how = "whole file" if block is None else "paced"
     return Compute(how, block, duration, 60.0, Timing(1000, ms, rtf, 0))
+
+
+def with_hop(measurement, hop):
+    """Let a system declare its hop."""
+    return replace(measurement, declared=replace(measurement.declared, hop_samples=hop))
+
+
+def says(rule, measurement):
+    """Give the verdict of a rule that has a name."""
+    return judge(find_rule(rule), measurement)
+
+
+def term(verdict, name):
+    """Give a term of a verdict."""
+    return next(t for t in verdict.terms if t.name == name)

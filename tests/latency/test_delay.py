@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import butter, fftconvolve, firwin, lfilter, resample_poly
+from scipy.signal import butter, fftconvolve, firwin, lfilter, medfilt, resample_poly
 
 from rtcore import Chain, Listener
 from rtcore.errors import RtcoreError
@@ -459,3 +459,16 @@ def test_hearing_aids_declare_what_is_measured(audiogram, rate, channels):
     delay = measure_delay(ChainSystem(chain, audiogram), seconds=0.4)
     assert chain.latency_frames == delay.samples
     assert 0.9 < delay.confidence
+
+
+@pytest.mark.parametrize("width", [5, 51])
+def test_a_median_filter_is_not_late(width):
+    """Speech that a few taps explain does not outdo the linear phase that noise shows."""
+    assert 0 == delay_of(lambda x: medfilt(x, (1, width))).samples
+
+
+def test_the_signs_of_a_moving_sum():
+    """Half the length of a moving sum is its delay, also where only the signs are left."""
+    delay = delay_of(lambda x: np.sign(filtered(x, np.ones(41))))
+    assert 20 == delay.samples
+    assert 0.3 < delay.confidence < 0.7

@@ -8,6 +8,7 @@ import planted_systems as planted
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import butter, fftconvolve, filtfilt
 
 from rtcore import Chain
 from rtcore.latency.lookahead import measure_lookahead, summarise
@@ -35,6 +36,19 @@ class TestPlanted:
         if not system.whole_file:
             assert abs(system.lookahead_samples - found.samples) <= 1, system.name
         assert system.deterministic == found.deterministic, system.name
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_counts_what_is_no_sound(self, bad):
+        """Samples that are NaN or infinite are counted, whatever else is measured."""
+
+        def broken(x):
+            y = x.copy()
+            y[:, 100:103] = bad
+            return y
+
+        found = measure(planted.Planted("broken", broken, lookahead_samples=0))
+        assert (0, 3) == (found.samples, found.faulty_samples)
+        assert 0 == measure(planted.fir(5)).faulty_samples
 
     @pytest.mark.parametrize("future", [0, 1, 219, 220, 221])
     def test_future_samples(self, future):
@@ -107,6 +121,106 @@ class TestPlanted:
         found = measure(planted.dithered(planted.fir(220), 1e-4))
         assert 220 == found.samples
         assert 1e-4 < found.noise_floor <= 2e-4
+
+
+class TestRounding:
+    @pytest.mark.parametrize("single", [False, True])
+    def test_a_filter_by_fft_is_no_whole_file(self, single):
+        """The rounding of an FFT over the whole file is told, and hides no look-ahead."""
+        taps = np.linspace(0.2, 0.6, 48)
+
+        def process(x):
+            x = x.astype(np.float32 if single else np.float64)
+            return fftconvolve(x, taps[np.newaxis].astype(x.dtype), axes=1)[:, 40 : 40 + x.shape[1]]
+
+        found = measure(planted.Planted("by FFT", process, lookahead_samples=40))
+        assert (False, 40) == (found.whole_file, found.samples)
+        assert "count as none: they are rounding" in found.cause
+
+    def test_forwards_and_backwards(self):
+        """A filter that runs backwards looks as far ahead as its tail is more than rounding."""
+        b, a = butter(1, 0.2)
+        pole = -a[1]
+        system = planted.Planted("both ways", lambda x: filtfilt(b, a, x), lookahead_samples=None)
+        found = measure(system)
+        assert not found.whole_file
+        assert abs(np.log(1e-12) / np.log(pole) - found.samples) < 8
+        assert "the far end of a filter's tail" in found.cause
+
+    def test_faint_look_ahead_is_told_with_its_level(self):
+        """What only changes the last bits is counted, and named as faint."""
+
+        def process(x):
+            return x + 1e-9 * planted.shifted(x, -30)
+
+        found = measure(planted.Planted("faint", process, lookahead_samples=30))
+        assert 30 == found.samples
+        assert found.cause.endswith("which changes it by -180 dB re the output's peak")
+
+    def test_a_slight_normalisation_is_no_rounding(self):
+        """A factor that is nearly 1 is still one factor of the whole file."""
+
+        def process(x):
+            return x * (1.0 + 1e-7 * np.mean(x**2))
+
+        found = measure(planted.Planted("slight", process, lookahead_samples=None))
+        assert found.whole_file
+        assert "by one factor (1 +" in found.cause
+
+
+class TestSeldom:
+    def test_a_glitch_in_few_runs(self):
+        """What shows in one run only is noise, and no look-ahead."""
+        rng = np.random.default_rng(3)
+
+        def process(x):
+            y = x.copy()
+            if rng.random() < 0.1:
+                y[:, rng.integers(200, x.shape[1] // 2)] += 1e-3
+            return y
+
+        system = planted.Planted("glitches", process, lookahead_samples=0)
+        found = measure(system, positions=300)
+        assert 0 == found.samples
+        assert not found.deterministic
+
+    def test_what_restores_clipped_sound(self):
+        """Look-ahead where the sound is at full scale only is provoked."""
+
+        def process(x):
+            return np.where(np.abs(x) >= 1.0, 0.5 * planted.shifted(x, -60), x)
+
+        assert 60 == measure(planted.Planted("declipper", process, lookahead_samples=60)).samples
+
+
+class TestParts:
+    @pytest.mark.parametrize("parts", [2, 10])
+    def test_parts_of_the_file(self, parts):
+        """Look-ahead that grows with the file is a dependence on the whole file."""
+
+        def process(x):
+            pieces = np.array_split(x, parts, axis=1)
+            return np.concatenate([p / (1e-9 + np.abs(p).max()) for p in pieces], axis=1)
+
+        found = measure(planted.Planted("in parts", process, lookahead_samples=None))
+        assert found.whole_file
+        assert "the look-ahead grows with the length of the sound" in found.cause
+
+    def test_16_bits(self):
+        """A normalisation is named though its output is rounded to 16 bits."""
+
+        def process(x):
+            return np.round(32767 * x / max(np.abs(x).max(), 1e-9)) / 32768
+
+        found = measure(planted.Planted("16 bits", process, lookahead_samples=None))
+        assert "the whole file is normalised to its peak" in found.cause
+
+    def test_an_offset_that_is_no_mean(self):
+        """A constant that is not the mean is not called one."""
+        found = measure(
+            planted.Planted("median", lambda x: x - np.median(x), lookahead_samples=None)
+        )
+        assert "the whole file's offset changes" in found.cause
 
 
 class TestRefusals:

@@ -228,9 +228,26 @@ class TestFolder:
 
     def test_a_failure_leaves_nothing(self, tmp_path):
         """Where a sound cannot be written there is no folder at all, nor a draft of it."""
-        with pytest.raises(AudioFileError):
+        with pytest.raises(ParameterError, match="'VORBIS' is no sample format for pairs"):
             made(tmp_path / "pairs", subtype="VORBIS")
         assert [] == list(tmp_path.iterdir())
+
+    def test_a_full_disk_leaves_nothing(self, tmp_path, monkeypatch):
+        """The error names the folder that was asked for, not the draft, and nothing stays."""
+
+        def full(path, *_args, **_options):
+            raise AudioFileError(f"{path}: cannot be written: the disk is full")
+
+        monkeypatch.setattr(audiofile, "write", full)
+        with pytest.raises(AudioFileError, match=f"^{tmp_path}/pairs/in/reference_"):
+            made(tmp_path / "pairs")
+        assert [] == list(tmp_path.iterdir())
+
+    def test_a_place_that_cannot_be(self, tmp_path):
+        """A file where a folder is needed is refused with the place's name."""
+        (tmp_path / "file").write_text("")
+        with pytest.raises(SystemFaultError, match="file/pairs: no folder can be made there"):
+            made(tmp_path / "file" / "pairs")
 
     @pytest.mark.parametrize(
         ("options", "what"),
@@ -402,8 +419,8 @@ class TestPlacing:
     @given(st.integers(1, 64), st.lists(st.integers(0, 400), min_size=1, max_size=200))
     def test_rounds_close_in(self, count, table):
         """Whatever the look-ahead of each phase, each round brings new positions in its stretch."""
-        firsts = np.arange(9000)
-        for m in reversed(range(9000)):
+        firsts = np.arange(SPREAD[-1] + 1)
+        for m in reversed(range(firsts.size)):
             firsts[m : m + table[m % len(table)] + 1] = m
         tried = [(at, int(firsts[at])) for at in SPREAD[:count]]
         stretch = None

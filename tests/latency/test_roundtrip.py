@@ -1,29 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The round trip of a device: synthetic recordings, and JACK's dummy driver."""
+"""The round trip of a device, told from synthetic recordings."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jack_fixtures import JackServer
-from sounds import Late
 
 from rtcore import Chain, DeviceError
-from rtcore.engine import Engine, JackBackend, Safety
 from rtcore.errors import ParameterError
 from rtcore.latency.delay import delay_between
 from rtcore.latency.roundtrip.drift import clock_slope, slope
-from rtcore.latency.roundtrip.longrun import Drift, measure_drift
 from rtcore.latency.roundtrip.loopback import (
     Probe,
     Tape,
@@ -33,10 +23,9 @@ from rtcore.latency.roundtrip.loopback import (
     probe_sound,
 )
 from rtcore.latency.roundtrip.looprun import Reported, Run, Setup
-from rtcore.latency.roundtrip.measuring import RoundTrip, measure, why_nothing
+from rtcore.latency.roundtrip.measuring import RoundTrip, why_nothing
 
 RATE = 48000
-PATIENCE_S = 120
 WAVE = probe_sound(10, 0.1)
 FRAMES = 6000
 
@@ -329,266 +318,3 @@ class TestVerdict:
         """A level above the safe one is refused."""
         with pytest.raises(ParameterError, match="at most -12 dBFS"):
             Setup(float(RATE), level_dbfs=-11.0)
-
-
-def loop(engine):
-    """Connect our output to our input."""
-    engine.backend.client.connect(engine.backend.outputs[0], engine.backend.inputs[0])
-
-
-def ports(**names):
-    return JackBackend(connect=False, **names)
-
-
-QUICK = Setup(float(RATE), seconds=0.1, settle_s=0.02, way="loop")
-
-
-@contextlib.contextmanager
-def serving(name, **options):
-    """Run a JACK server of a certain period and mode."""
-    server = JackServer(name, **options)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-
-
-@contextlib.contextmanager
-def between(frames):
-    """Let another program, which is late by so many frames, wait for sound."""
-    chain = Chain([Late(frames=frames)], channels=1)
-    backend = ports(client_name="between")
-    with Engine(chain, backend, safety=Safety(enabled=False)):
-        yield
-
-
-@pytest.mark.live
-class TestJackLoop:
-    @pytest.mark.parametrize("sync", [True, False])
-    @pytest.mark.parametrize("period", [32, 64, 128, 256])
-    def test_equals_the_period_arithmetic(self, jack_name, period, sync):
-        """The loop costs exactly one period, bit for bit, at each of 20 (or 5) restarts."""
-        restarts = 20 if period == 64 else 5
-        with serving(jack_name, period_frames=period, sync=sync):
-            trip = RoundTrip("jack", QUICK, measure(ports, QUICK, restarts=restarts, connect=loop))
-        assert restarts * (float(period),) == trip.frames
-        assert all(run.echo.bit_exact for run in trip.runs)
-        assert trip.constant
-        assert trip.arithmetic.equal
-        assert 0 == trip.reported.total_frames
-
-    def test_over_restarts_of_the_server(self, jack_name):
-        """Each new server gives the same."""
-        frames = []
-        for _ in range(3):
-            with serving(jack_name):
-                frames += RoundTrip("jack", QUICK, measure(ports, QUICK, connect=loop)).frames
-        assert [64.0, 64.0, 64.0] == frames
-
-    @pytest.mark.parametrize("frames", [1, 100])
-    def test_through_another_program(self, jack_server, frames):
-        """What another client adds is measured to the frame, on top of one period."""
-
-        def connect(engine):
-            engine.backend.client.connect(engine.backend.outputs[0], "between:in_1")
-            engine.backend.client.connect("between:out_1", engine.backend.inputs[0])
-
-        with between(frames):
-            runs = measure(ports, QUICK, restarts=3, connect=connect)
-        assert 3 * (64.0 + frames,) == RoundTrip("jack", QUICK, runs).frames
-
-    def test_other_channels(self, jack_server):
-        """The second output led to the third input."""
-
-        def connect(engine):
-            engine.backend.client.connect(engine.backend.outputs[1], engine.backend.inputs[2])
-
-        setup = Setup(float(RATE), 1, 2, seconds=0.1, settle_s=0.02, way="loop")
-        assert [64.0] == [run.echo.frames for run in measure(ports, setup, connect=connect)]
-
-    def test_the_wrong_socket(self, jack_server):
-        """A probe that came back on another input is found there."""
-
-        def connect(engine):
-            engine.backend.client.connect(engine.backend.outputs[0], engine.backend.inputs[1])
-
-        setup = Setup(float(RATE), seconds=0.1, settle_s=0.02)
-        with pytest.raises(DeviceError, match="came back on input 2 and not on input 1"):
-            measure(ports, setup, connect=connect)
-
-    def test_the_system_ports_report_their_latency(self, jack_server):
-        """The sound card's ports say one period each way; the dummy's are not led to each other."""
-        seen = []
-        setup = Setup(float(RATE), seconds=0.1, settle_s=0.1)
-        with pytest.raises(DeviceError, match="not even noise; lead output 1"):
-            measure(JackBackend, setup, done=seen.append)
-        assert (64, 64) == (
-            seen[0].reported.capture_frames,
-            seen[0].reported.playback_frames,
-        )
-
-    def test_drift(self, jack_server):
-        """A loop of ports does not drift, and its clock is compared with the system's."""
-        drift = measure_drift(ports(), QUICK, 5.0, connect=loop)
-        assert isinstance(drift, Drift)
-        assert 0 == drift.missed
-        assert {64.0} == {frames for _, frames in drift.delays}
-        assert 0.0 == drift.delay.ppm
-        assert 0.0 < drift.delay.uncertainty_ppm < 0.1
-        assert drift.clock is None or drift.clock.uncertainty_ppm > 0.0  # None: a gap a moment
-
-    def test_a_server_that_dies(self, jack_server):
-        """The measurement ends with a sentence instead of waiting for ever."""
-
-        def connect(engine):
-            loop(engine)
-            jack_server.kill()
-
-        with pytest.raises(DeviceError, match=r"lost during the measurement|went away"):
-            measure(ports, QUICK, connect=connect)
-
-    def test_a_server_that_hangs(self, jack_server, monkeypatch):
-        """A device that gives no more blocks is given up."""
-        monkeypatch.setattr("rtcore.latency.roundtrip.looprun._PATIENCE_S", 0.5)
-
-        def connect(engine):
-            loop(engine)
-            jack_server.pause()
-
-        with pytest.raises(DeviceError, match="the device stands still"):
-            measure(ports, QUICK, connect=connect)
-
-
-def rtcore(*args):
-    """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "rtcore", *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-
-
-def assert_refused(done, code, *words):
-    """One sentence with these words and this exit code, no traceback."""
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("error:") == 1
-    for word in words:
-        assert word in done.stderr
-
-
-@pytest.mark.live
-class TestCommandOnJack:
-    """``rtcore roundtrip`` as a user starts it."""
-
-    QUICK = ("roundtrip", "--connect", "loop", "--seconds", 0.1)
-
-    def test_table(self, jack_server):
-        """The table, what is constant, what was reported, and the arithmetic."""
-        done = rtcore(*self.QUICK, "--restarts", 3, "--drift", 2)
-        assert done.returncode == 0, done.stderr
-        for words in (
-            "constant: 64 frames (1.333 ms) in 3 of 3 restarts",
-            "reported: 0 in + 0 out = 0 frames (JACK port latencies); measured is +64 frames",
-            "period arithmetic: 1 x 64 + 0 frames: equal to the expected 64",
-            "device clock",
-        ):
-            assert words in done.stdout
-
-    def test_json(self, jack_server):
-        """All restarts, what was reported, the sum, the drift and the machine."""
-        done = rtcore(*self.QUICK, "--restarts", 2, "--drift", 2, "--json", "--expect", 64)
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert [64.0, 64.0] == [run["frames"] for run in told["restarts"]]
-        assert told["constant"] is True
-        assert told["arithmetic"]["equal"] is True
-        assert 64 == told["reported"]["difference_frames"]
-        assert 0.0 == told["drift"]["delay"]["ppm"]
-        assert told["machine"]["cores"] == os.cpu_count()
-
-    def test_another_round_trip_than_expected(self, jack_server):
-        """That is a failed check."""
-        done = rtcore(*self.QUICK, "--restarts", 1, "--expect", 65)
-        assert_refused(done, 1, "is 64 frames and not always the expected 65")
-        assert "constant: 64 frames" in done.stdout
-
-    def test_nothing_came_back(self, jack_server):
-        """The dummy's loudspeaker is not led to its microphone."""
-        done = rtcore("roundtrip", "--restarts", 1, "--seconds", 0.1)
-        assert_refused(done, 3, "nothing came back on input 1", "keep headphones off")
-
-    def test_named_ports(self, jack_server):
-        """The ports of another program are found by name, and missed by name."""
-        with between(100):
-            done = rtcore(
-                *("roundtrip", "--connect", "between:in_1,between:out_1", "--seconds", 0.1),
-                *("--restarts", 2, "--expect", 164),
-            )
-        assert done.returncode == 0, done.stderr
-        done = rtcore("roundtrip", "--connect", "between:in_1,between:out_1", "--restarts", 1)
-        assert_refused(done, 3, "there is no port 'between:in_1'")
-
-    def test_another_block(self, jack_server):
-        """The server decides about its period."""
-        done = rtcore(*self.QUICK, "--block", 32)
-        assert_refused(done, 2, "the JACK server's period is 64 frames, got 32", "-p 32")
-
-    def test_ctrl_c(self, jack_server):
-        """An interrupted measurement gives the device back and leaves with 130."""
-        child = subprocess.Popen(
-            [sys.executable, "-m", "rtcore", "roundtrip", "--connect", "loop", "--restarts", "999"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        time.sleep(4)
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=PATIENCE_S)
-        assert (130, "") == (child.returncode, out)
-        assert "Traceback" not in err
-        assert rtcore(*self.QUICK, "--restarts", 1, "--expect", 64).returncode == 0
-
-
-class TestCommandRefuses:
-    @pytest.mark.parametrize(
-        ("options", "words"),
-        [
-            (("--connect", "nowhere"), "none of loop, system, none and SEND,RETURN"),
-            (("--connect", "loop", "--no-connect"), "exclude one another"),
-            (("--backend", "jack", "-o", "1"), "over JACK choose ports with --connect"),
-            (("--backend", "portaudio", "--connect", "loop"), "only JACK has ports to connect"),
-            (("--level", "0"), "--level"),
-        ],
-    )
-    def test_wrong_usage(self, options, words):
-        """One sentence, before anything is opened."""
-        assert_refused(rtcore("roundtrip", *options), 2, words)
-
-    def test_no_server(self, jack_name):
-        """A loop needs a server, and the sentence says how to start one."""
-        done = rtcore("roundtrip", "--connect", "loop")
-        assert_refused(done, 3, "the JACK server is not running; start it")
-
-
-@pytest.mark.live
-class TestPortAudio:
-    @pytest.mark.parametrize(("block", "expected"), [(0, 64), (64, 128), (128, 192)])
-    def test_over_jack(self, jack_server, python, block, expected):
-        """A loop of PortAudio's own ports costs JACK's period, and one block where it is fixed."""
-        process = python(f"import pa_runs; pa_runs.round_trip({block})")
-        out, err = process.communicate(timeout=PATIENCE_S)
-        assert (0, "") == (process.returncode, err)
-        report = json.loads(out)
-        assert 3 * [expected] == report["frames"]
-        assert report["bit_exact"]
-        assert expected - 64 == report["reported"]
-
-    def test_command(self, jack_server):
-        """Over PortAudio the command says that nothing came back, and which channels there are."""
-        quick = ("roundtrip", "--backend", "portaudio", "--restarts", 1, "--seconds", 0.1)
-        assert_refused(rtcore(*quick), 3, "nothing came back on input 1")
-        done = rtcore(*quick, "--input-channel", 3)
-        assert_refused(done, 2, "input channel 3: device 'system", "has 2; give a smaller")

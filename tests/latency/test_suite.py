@@ -157,8 +157,8 @@ def test_the_rows_can_be_listed(bench):
     ("words", "sentence"),
     [
         (["gian"], "did you mean 'gain'?"),
-        (["gain", "--json", "missing/figures.json"], "name a file in a folder that exists"),
-        (["gain", "--json", "."], "is a folder; name a file"),
+        (["gain", "--json", "missing/figures.json"], "figures cannot be written (No such file"),
+        (["gain", "--json", "."], "figures cannot be written (Is a directory"),
         (["gain", "--block", "0"], "block"),
         (["gain", "--seconds", "nan"], "seconds"),
     ],

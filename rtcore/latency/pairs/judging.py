@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from rtcore.latency.delay import delay_between
 from rtcore.latency.difference import (
     NOISE_MARGIN,
+    faulty_samples,
     first_difference,
     first_sound,
     level_db,
@@ -31,6 +32,7 @@ class _Compared:
     floor: float
     positions: tuple[Position, ...]
     whole: File | None
+    faulty: int
 
 
 def judged(outputs: Outputs) -> Lookahead:
@@ -56,7 +58,8 @@ def judged(outputs: Outputs) -> Lookahead:
     else:
         runs = len(outputs.manifest.files)
         found = summarise(positions, floor, runs, within=_proved(outputs, positions))
-    return _with_precision(found, outputs.subtypes)
+    faulty = max(one.faulty for one in compared.values())
+    return _with_precision(replace(found, faulty_samples=faulty), outputs.subtypes)
 
 
 def _compare(outputs: Outputs, signal: str) -> _Compared:
@@ -70,14 +73,16 @@ def _compare(outputs: Outputs, signal: str) -> _Compared:
             "output; let the system start afresh for each file, and give its random numbers a seed"
         )
     frames, begin = outputs.manifest.frames, first_sound(base)
-    positions, whole = [], None
+    positions, whole, faulty = [], None, faulty_samples(base)
     for file in sorted(outputs.of("position", signal), key=place_of):
-        first = first_difference(base, outputs.output(file), NOISE_MARGIN * floor)
+        output = outputs.output(file)
+        faulty = max(faulty, faulty_samples(output))
+        first = first_difference(base, output, NOISE_MARGIN * floor)
         positions.append(Position(place_of(file), first, signal))
         late = file.at == late_position(frames)
         if late and shows_at_start(positions[-1], begin, frames):
             whole = file
-    return _Compared(floor, tuple(positions), whole)
+    return _Compared(floor, tuple(positions), whole, faulty)
 
 
 def _depends_on_all(

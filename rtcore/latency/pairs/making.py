@@ -21,7 +21,7 @@ import numpy as np
 
 from rtcore import audiofile
 from rtcore._version import __version__
-from rtcore.errors import ParameterError
+from rtcore.errors import AudioFileError, ParameterError, did_you_mean
 from rtcore.latency import probes
 from rtcore.latency.lookahead import most_telling
 from rtcore.latency.pairs.folder import (
@@ -40,6 +40,7 @@ from rtcore.latency.prober import spread
 from rtcore.latency.result import Delay, Lookahead
 from rtcore.latency.signals import PAIRS, pair
 from rtcore.latency.systems.base import SystemFaultError
+from rtcore.latency.systems.command import SUBTYPES
 from rtcore.latency.whole_file import late_position
 
 Sound = np.ndarray[Any, np.dtype[Any]]
@@ -126,10 +127,10 @@ def make_pairs(
     """
     place = Path(folder)
     frames = _checked_frames(sample_rate, channels, seconds, count, hop)
+    subtype = _known_subtype(subtype)
     _refuse_occupied(place)
     stretch, dense = _first_round(frames, count, hop, seed)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    draft = _draft_of(place)
     try:
         draft.chmod(0o755)
         manifest = Manifest(
@@ -150,10 +151,21 @@ def make_pairs(
         if place.is_dir():
             place.rmdir()
         draft.rename(place)
-    except BaseException:
+    except AudioFileError as error:  # nobody knows the draft
+        raise AudioFileError(str(error).replace(str(draft), str(place))) from error
+    finally:
         shutil.rmtree(draft, ignore_errors=True)
-        raise
     return place / MANIFEST
+
+
+def _draft_of(place: Path) -> Path:
+    """Make a folder beside another, in which it is made ready."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    except OSError as error:
+        what = f"no folder can be made there ({error.strerror}); name another place"
+        raise SystemFaultError(f"{place}: {what}") from error
 
 
 def refine_pairs(folder: str | os.PathLike[str], *, count: int | None = None) -> list[Path]:
@@ -250,6 +262,14 @@ def _checked_frames(
         what = f"must lie between 1 and a quarter of the sounds ({frames // 4} samples), got {hop}"
         raise ParameterError("hop", f"{what}; make the sounds longer")
     return frames
+
+
+def _known_subtype(subtype: str) -> str:
+    if subtype.upper() not in SUBTYPES:
+        near = did_you_mean(subtype.upper(), SUBTYPES)
+        what = f"is no sample format for pairs{near}; there are {', '.join(SUBTYPES)}"
+        raise ParameterError("subtype", f"'{subtype}' {what}")
+    return subtype.upper()
 
 
 def _refuse_occupied(place: Path) -> None:

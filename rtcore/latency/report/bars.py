@@ -93,9 +93,9 @@ def budget(verdicts: Sequence[Verdict]) -> Drawing | None:
         _key(figure, [(name, colour) for colour, name in key.items()], small)
 
     caption = (
-        "The terms that each rule adds up, end to end, and its limit as a dark line. A bar that "
-        "reaches past its line breaks the rule; an arrow at its end means that it goes on outside "
-        "the picture. A rule can also be broken for another reason, which the table names."
+        "The terms that each rule adds up, end to end, and its limit as an upright line. A bar "
+        "that reaches past its line breaks the rule; an arrow at its end means that it goes on "
+        "outside the picture. A rule can also be broken for another reason, which the table names."
     )
     return draw("budget", "The budget of each rule", caption, paint, 1.0 + 0.56 * len(rows))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
-import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from rtcore._version import __version__
-from rtcore.errors import DeviceError, RtcoreError
+from rtcore.atomicfile import write_whole
+from rtcore.errors import DeviceError
 from rtcore.latency.report.bars import STATUS
 from rtcore.latency.report.plots import figures
 from rtcore.latency.report.summary import (
@@ -76,14 +76,8 @@ def write_report(
     RtcoreError
         If the file cannot be written.
     """
-    path = Path(path)
     text = render_report(measurement, verdicts, command=command, machine=machine)
-    try:
-        _write_by_rename(path, text)
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or error
-        what = f"{path}: the report cannot be written ({reason}); choose another place for it"
-        raise RtcoreError(what) from error
+    write_whole(Path(path), text, "the report")
 
 
 def render_report(
@@ -317,19 +311,3 @@ def _finalize(value: Any) -> Any:
 
 def _lines(command: str) -> list[str]:
     return command.splitlines() or [""]
-
-
-def _write_by_rename(path: Path, text: str) -> None:
-    """Write a whole file or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # as any other file: others may read it
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -226,8 +226,15 @@ def contradictions(measurement: Measurement) -> list[str]:
     sample longer where two runs are not equal. A delay may differ by a sample, and counts only
     where it was measured with some confidence.
     """
-    found = [_lookahead_differs(measurement), _latency_differs(measurement)]
+    found = [_faulty(measurement), _lookahead_differs(measurement), _latency_differs(measurement)]
     return [sentence for sentence in [*found, _hop_differs(measurement)] if sentence]
+
+
+def _faulty(m: Measurement) -> str:
+    count = m.lookahead.faulty_samples
+    if not count:
+        return ""
+    return f"its output holds NaN or infinite samples, {count} in one sound"
 
 
 def _trusted_delay(m: Measurement) -> int | None:

@@ -230,7 +230,9 @@ def _rule(file: Path | Traversable, name: str) -> Rule:
         raise ConfigError(name, f"cannot be read as a rule: {reason}; check the path") from None
     except RecursionError:
         raise ConfigError(name, "is nested too deeply for a rule; take brackets away") from None
-    except ValueError as error:  # tomllib's own error, bytes that are no text, a zero in the path
+    except UnicodeDecodeError:
+        raise ConfigError(name, "is no text file; a rule is TOML in UTF-8") from None
+    except ValueError as error:  # tomllib's own error, or a zero in the path
         what = f"is no TOML file: {reprlib.repr(str(error))}; put that line right"
         raise ConfigError(name, what) from None
     try:

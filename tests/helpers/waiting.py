@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Wait for what must come true, instead of for a time: a busy machine is no mistake of the code."""
+
+from __future__ import annotations
+
+import time
+
+PATIENCE_S = 120.0
+
+
+def reaches(condition, patience_s=PATIENCE_S):
+    """Wait until a condition holds, however busy the machine is; say whether it does."""
+    end = time.monotonic() + patience_s
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(condition())
