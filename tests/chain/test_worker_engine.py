@@ -73,8 +73,8 @@ class TestLive:
         y, stats = played(chain, TimerBackend(x, block_frames=HOP))
         assert steepest(y) < 2 * steepest(x)
         worker = stats["plugins"][0]["worker"]
-        # The queue holds half a second, and nothing but its first hops can be on time.
-        assert worker["hops"] - worker["late"]["total"] <= 3
+        # Nothing but the first hop of all, or after a reset, can be on time.
+        assert worker["late"]["total"] > 0.9 * worker["hops"] > 800
         assert worker["late"]["total"] * HOP == worker["concealed_frames"]
         assert HOP == chain.latency_frames == stats["latency"]["chain_frames"]
 
@@ -171,18 +171,18 @@ class TestHanging:
         assert ("abandoned", "plugin[0].t_worker") in events
 
     def test_a_stall_of_seconds(self):
-        """A worker that hangs for a while comes back, with one reset and without a click."""
-        x = tone(2.5)
+        """A worker that hangs for a while comes back, after a reset and without a click."""
+        x = tone(4.0)
         chain = Chain([Planted()], block_frames=HOP)
         output = Memory()
         with Engine(chain, TimerBackend(x, block_frames=HOP), output=output) as engine:
             assert reaches(lambda: worker_of(chain).settled_hops > 100)
             gate_of(chain)[0] = 0
-            assert reaches(lambda: worker_of(chain).stats()["resets"] == 1)
+            assert reaches(lambda: worker_of(chain).stats()["resets"] >= 1)
             gate_of(chain)[0] = OPEN
             assert engine.wait(60)
         stats = engine.stats()["plugins"][0]["worker"]
-        assert stats["late"]["longest_run"] > worker_of(chain).most_waiting
+        assert stats["late"]["longest_run"] >= worker_of(chain).most_waiting
         assert stats["hops"] > stats["late"]["total"]
         assert not stats["abandoned"]
         assert steepest(output.samples) < 2 * steepest(x)
