@@ -18,4 +18,4 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 @click.group(cls=LazyGroup, commands_at=COMMANDS)
 def plc() -> None:
-    """Make and conceal sets of the PLC challenges (2022 and 2024)."""
+    """Make, conceal and score sets of the PLC challenges (2022 and 2024)."""
