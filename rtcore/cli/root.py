@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "devices": ("rtcore.cli.devices:devices", "List the sound devices."),
     "doctor": ("rtcore.cli.doctor:doctor", "Judge this machine for sound in real time."),
     "roundtrip": ("rtcore.cli.roundtrip:roundtrip", "Measure a device's round trip and drift."),
-    "plc": ("rtcore.cli.plc:plc", "Packet-loss concealment challenges: make, conceal and score sets."),
+    "plc": ("rtcore.cli.plc:plc", "Packet-loss concealment: make, conceal and score sets."),
     "bench": ("rtcore.cli.bench:bench", "Measure what the shipped chains cost here."),
     "calibrate": ("rtcore.cli.calibrate:calibrate", "Tie a device's full scale to sound pressure."),
     "plugins": ("rtcore.cli.plugins:plugins", "List, show, write and check plugins."),
