@@ -84,7 +84,7 @@ def find_bundle(name: str | os.PathLike[str]) -> Bundle:
         Where its manifest says something impossible.
     """
     word = os.fspath(name)
-    path = Path(word).expanduser()
+    path = Path(os.path.expanduser(word))  # noqa: PTH111 - Path's own fails for unknown users
     if os.sep in word or path.suffix == ".toml":
         if not path.exists():
             raise ModelError(f"{word}: there is no such model bundle; check the path")

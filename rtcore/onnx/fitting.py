@@ -88,7 +88,7 @@ def as_number(value: float, dtype: np.dtype[Any], where: str) -> None:
         With the number and the type.
     """
     if dtype.kind == "f":
-        good = abs(value) <= np.finfo(dtype).max
+        good = abs(value) <= float(np.finfo(dtype).max)
     elif dtype.kind == "b":
         good = value in (0.0, 1.0)
     else:
