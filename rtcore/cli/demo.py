@@ -36,6 +36,14 @@ _GAIN_TITLE = "insertion gain in third-octave bands: of the file, of the filter 
     default=Path("rtcore-demo.wav"),
     show_default=True,
 )
+@click.option("--plc", is_flag=True, help="Send it over a link that loses packets, and conceal.")
+@click.option(
+    "--loss",
+    default="gilbert:0.05,0.33",
+    show_default=True,
+    metavar="MODEL",
+    help="How --plc loses packets; see `rtcore plc make --help`.",
+)
 @json_option
 def demo(
     speech: Path | None,
@@ -43,13 +51,24 @@ def demo(
     seconds: float,
     block_frames: int,
     out: Path,
+    plc: bool,
+    loss: str,
     as_json: bool,
 ) -> None:
     """Hear a personalised hearing aid in real time, without a sound card.
 
     Ten seconds of speech (SPEECH, or a speech-like signal made on the spot) run through NAL-R, the
     compressor and a limiter, paced like a sound card, and end up in a file to listen to.
+
+    With --plc the speech comes over a link that loses packets instead, which are concealed.
     """
+    if plc:
+        from rtcore.cli.demo_plc import demo_plc
+
+        demo_plc(
+            speech, seconds=seconds, block_frames=block_frames, loss=loss, out=out, as_json=as_json
+        )
+        return
     from rtcore.cli.session import chain_for, compiling_notice, print_summary, watch
     from rtcore.engine import Engine, TimerBackend
 

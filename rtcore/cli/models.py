@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,10 @@ def _source(source: Any) -> str:
     return " + ".join(part.feature for part in source.parts)
 
 
+def _counting(advance: Callable[[float], None]) -> Callable[[str], None]:
+    return lambda _what: advance(1)
+
+
 @models.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option("--rate", type=click.IntRange(1000, 384000), help="Of the stream; the model's own.")
@@ -147,7 +152,7 @@ def verify(names: tuple[str, ...], rate: int | None, seconds: float, as_json: bo
         bundle = find_bundle(name)
         with progress(f"{bundle.manifest.id}: verifying", None, "checks") as advance:
             results[name] = verify_bundle(
-                bundle, sample_rate=rate, seconds=seconds, progress=lambda _what, a=advance: a(1)
+                bundle, sample_rate=rate, seconds=seconds, progress=_counting(advance)
             )
     if as_json:
         print_json({name: [asdict(claim) for claim in claims] for name, claims in results.items()})

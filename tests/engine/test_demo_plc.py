@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""``rtcore demo --plc``: what is heard live is what the same packets give offline."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from test_live_cli import assert_refused, rtcore
+
+from rtcore import Chain, audiofile
+from rtcore.challenges.plc.loss_models import parse_model
+from rtcore.host import find
+
+RATE, PACKET = 16000, 320
+
+
+def test_equals_offline(tmp_path):
+    """The live output equals the concealer's, packet by packet; the counts add up."""
+    done = rtcore("demo", "--plc", "--seconds", 2, "--block", 48, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    heard, _ = audiofile.read(tmp_path / "rtcore-demo.wav")
+    lossy, _ = audiofile.read(tmp_path / "rtcore-demo-lossy.wav")
+    lost = parse_model("gilbert:0.05,0.33").generate(1, 100, np.random.default_rng(0))[0]
+    assert [int(lost.sum()), int((~lost).sum())] == [
+        sum(second[key] for second in told["each_second"]) for key in ("concealed", "heard")
+    ]
+    for number, gone in enumerate(lost):
+        packet = lossy[0, number * PACKET : (number + 1) * PACKET]
+        assert not gone or not packet.any()
+    chain = Chain([find("plc-pitch")()], sample_rate=RATE, channels=1)
+    expected = [
+        chain.process(lossy[:, k * PACKET : (k + 1) * PACKET].astype(np.float32), lost=bool(gone))
+        for k, gone in enumerate(lost)
+    ]
+    frames = 100 * PACKET
+    assert np.array_equal(np.concatenate(expected, axis=1), heard[:, :frames].astype(np.float32))
+
+
+def test_refuses_an_unknown_model(tmp_path):
+    """One sentence, and no file."""
+    done = rtcore("demo", "--plc", "--loss", "gilbert:0.5", cwd=tmp_path)
+    assert_refused(done, "gilbert")
+    assert list(tmp_path.iterdir()) == []
