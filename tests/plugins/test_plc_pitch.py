@@ -33,7 +33,9 @@ def test_a_sine_goes_on_in_frequency_and_phase(rate, frequency_hz, phase):
     x = sine(rate, frequency_hz, 0.6, phase=phase)
     y, gone = concealed(x, rate)
     error = y[0, gone] - x[0, gone]
-    assert 0.25 > np.sqrt(np.mean(error**2)) / np.sqrt(np.mean(x[0, gone] ** 2))
+    # A period is a whole number of frames, so that half a frame is lost or won with each.
+    drift = 2.0 * np.pi * frequency_hz * 0.02 * 0.5 * frequency_hz / rate
+    assert 0.1 + 0.6 * drift > np.sqrt(np.mean(error**2)) / np.sqrt(np.mean(x[0, gone] ** 2))
 
 
 @pytest.mark.parametrize("rate", [8000.0, 16000.0, 44100.0, 48000.0])
