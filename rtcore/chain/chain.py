@@ -435,6 +435,7 @@ class Chain:
         other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
         say = {"event": "swap", "chain": logged_chain(self, other)}
+        self.stream.wake([placed.node for placed in other.nodes])
         self.stream.keep(address, other.table)
         try:
             self.stream.send(

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sounds import hop_class, noise, reverse
-from workers import HOP, Device, Inline, Planted, reaches, worker_of
+from waiting import reaches
+from workers import HOP, Device, Inline, Planted, worker_of
 
 from rtcore import Chain, Parallel, Plugin, PluginError, Setting
 from rtcore.chain import node as node_module

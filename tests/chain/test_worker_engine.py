@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sounds import noise
-from workers import HOP, OPEN, Inline, Planted, gate_of, reaches, steepest, worker_of
+from waiting import reaches
+from workers import HOP, OPEN, Inline, Planted, gate_of, steepest, worker_of
 
 from rtcore import Chain, StreamError
 from rtcore.engine import Engine, FileBackend, Memory, TimerBackend
@@ -196,7 +197,8 @@ class TestHanging:
             import numpy as np
             from rtcore import Chain
             from rtcore.engine import Engine, TimerBackend
-            from workers import HOP, Planted, gate_of, reaches, worker_of
+            from waiting import reaches
+            from workers import HOP, Planted, gate_of, worker_of
 
             chain = Chain([Planted()], block_frames=HOP)
             gate_of(chain)[0] = 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sounds import noise
+from waiting import reaches
 from workers import (
     GOOD,
     HOP,
@@ -21,7 +22,6 @@ from workers import (
     Narrow,
     Planted,
     gate_of,
-    reaches,
     steepest,
     worker_of,
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sounds import Late, Mono, Noise, Scale, Smear, Step, Wide, hop_class, noise
 from waiting import reaches
+from workers import Planted, worker_of
 
 from rtcore import Chain, DeviceError, StreamError
 from rtcore.engine import (
@@ -175,6 +176,22 @@ class TestJack:
         )
         live = played(build(), TimerBackend(heard.samples[:, :RATE], tail=False))[0]
         assert np.array_equal(reference[:, :RATE], live)
+
+    def test_freewheel_waits_for_workers(self, player):
+        """Where JACK runs free a worker that is too slow for real time is never late."""
+        chain = Chain([Planted(sleep_s=0.002)])
+        backend = JackBackend(connect=False, client_name="tested")
+        with Engine(chain, backend, safety=OFF) as engine:
+            backend.freewheel(on=True)
+            player.backend._engine.record["paced"] = 0
+            assert reaches(lambda: engine._native.record["paced"][0] == 0)
+            freewheel_until(engine, 4800)
+            before = worker_of(chain).stats()
+            freewheel_until(engine, 9600)
+            after = worker_of(chain).stats()
+            backend.freewheel(on=False)
+        assert after["hops"] - before["hops"] > 150
+        assert before["late"] == after["late"]
 
     def test_a_live_run_reproduces(self, player):
         """In real time as well, what went out is what the recorded input gives offline."""

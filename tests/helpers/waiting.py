@@ -8,9 +8,9 @@ import time
 PATIENCE_S = 120.0
 
 
-def reaches(condition, patience_s=PATIENCE_S):
+def reaches(condition, patience_s=PATIENCE_S, turn_s=0.01):
     """Wait until a condition holds, however busy the machine is; say whether it does."""
     end = time.monotonic() + patience_s
     while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
+        time.sleep(turn_s)
     return bool(condition())

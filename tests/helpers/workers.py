@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from waiting import reaches
 
 from rtcore import Attached, Param, Plugin, Prepared, Setting, kernel
 from rtcore.kernels.abi import load_acquire
@@ -114,14 +114,6 @@ def gate_of(chain, number=0):
     return chain.nodes[number].node.keep
 
 
-def reaches(condition, timeout_s=30.0):
-    """Wait generously for something that must come true."""
-    end = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.0005)
-    return bool(condition())
-
-
 class Device:
     """Plays a chain live, block by block, with as much time between blocks as the test wants."""
 
@@ -151,7 +143,7 @@ class Device:
         gate, pieces = gate_of(self.chain), []
         for at in range(0, x.shape[1], block):
             gate[0] = through(at // HOP)
-            assert reaches(lambda at=at: self.rests(int(gate[0]), at // HOP))
+            assert reaches(lambda at=at: self.rests(int(gate[0]), at // HOP), turn_s=0.0003)
             meanwhile(at)
             pieces.append(self.block(x[:, at : at + block]))
         return np.concatenate(pieces, axis=1)
