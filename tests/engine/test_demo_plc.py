@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from test_live_cli import assert_refused, rtcore
+from commands import assert_refused, rtcore
 
 from rtcore import Chain, audiofile
 from rtcore.challenges.plc.loss_models import parse_model

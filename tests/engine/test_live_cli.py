@@ -2,13 +2,13 @@
 """The commands that play: demo, run and calibrate, as a user starts them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from commands import assert_refused, rtcore
 from sounds import Noise
 from waiting import PATIENCE_S, reaches
 
@@ -17,19 +17,6 @@ from rtcore.chain.config import chain_from_toml
 from rtcore.engine import Engine, JackBackend, Safety
 from rtcore.errors import DeviceError
 from rtcore.synth import speech_like
-
-
-def rtcore(*args, cwd, **environment):
-    """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "rtcore", *map(str, args)],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
 
 
 def start(*args, cwd):
@@ -65,15 +52,6 @@ def make_noise_for(client, frames):
         assert reaches(lambda: connects(backend, [f"{client}:in_1", f"{client}:in_2"]))
         begun = player.stats()["frames"]
         assert reaches(lambda: player.stats()["frames"] > begun + frames)
-
-
-def assert_refused(done, *words):
-    """One sentence with these words, exit code 2, no traceback."""
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("error:") == 1
-    for word in words:
-        assert word in done.stderr
 
 
 class TestDemo:
