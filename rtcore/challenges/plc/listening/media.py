@@ -49,7 +49,7 @@ def power_picture(x: np.ndarray, sample_rate: int) -> np.ndarray:
     Returns
     -------
     numpy.ndarray, shape (rows, columns)
-        At most 128 rows, the highest frequencies first, and 720 columns over the whole sound.
+        Up to 255 rows, the highest frequencies first, and up to 720 columns over the whole sound.
     """
     size = max(2, round(_WINDOW_S * sample_rate))
     hop = max(1, round(_SHORTEST_HOP_S * sample_rate), -(-len(x) // _COLUMNS))
