@@ -76,7 +76,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="a 2022 set with traces")
     parser.add_argument("--real-clean", type=Path, metavar="FOLDER", help="its clean sounds")
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="the peers' .onnx files")
-    parser.add_argument("--clips", type=int, default=20, help="of the speech (%(default)s)")
+    parser.add_argument("--clips", type=int, default=50, help="of the speech (%(default)s)")
     text = f"{QUICK} clips of the speech, and none of the set"
     parser.add_argument("--quick", action="store_true", help=text)
     return parser.parse_args()
