@@ -79,7 +79,7 @@ def test_opus_lies_over_its_input():
     y, seconds = opus.play(x, lost)
     assert (x.shape, lost.shape) == (y.shape, seconds.shape)
     lags = np.correlate(y[2000:-2000], x[2200:-2200], "valid")
-    assert abs(int(np.argmax(lags)) - 200) <= 2
+    assert abs(int(np.argmax(lags)) - 200) <= 8  # the delay itself is some 100 samples
     lost[50:53] = True
     z, _ = opus.play(x, lost)
     changed = np.flatnonzero(z != y)
