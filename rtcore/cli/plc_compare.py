@@ -27,6 +27,8 @@ _MEGABYTE = 1e6
 @click.command()
 @click.argument("folders", type=_PATH, nargs=-1, required=True, metavar="A B ..")
 @shared_options
+@click.option("--to", "target", type=_PATH, metavar="FOLDER",
+              help="For the scores.  [default: scores/ in each folder]")  # fmt: skip
 @click.option("--out", type=_PATH, metavar="PAGE.html", help="Write a page to listen to.")
 @click.option("--clips", type=click.IntRange(0, 1000), default=6, show_default=True, help="On it.")
 @click.option("--names", metavar="A,B,..", help="These clips and no others, without .wav.")
@@ -64,7 +66,7 @@ def compare(folders: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     compares = all(one.compares for one in found.values())
     measures = choose(measure_names(options["measures"]), compares=compares)
     tallies = {
-        system: score_all(one, one.folder / "scores", measures, options)
+        system: score_all(one, _target(options["target"], system, one), measures, options)
         for system, one in found.items()
     }
     for tally in tallies.values():
@@ -82,6 +84,11 @@ def compare(folders: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     else:
         _tell(comparison, lines, options["out"])
     click.get_current_context().exit(max(tally.exit_code for tally in tallies.values()))
+
+
+def _target(asked: Path | None, system: str, found: HeardSet) -> Path:
+    """Give the folder of a system's scores."""
+    return found.folder / "scores" if asked is None else asked / system
 
 
 def _check_page(path: Path | None) -> None:

@@ -13,7 +13,10 @@ from rtcore.challenges.plc.score_files import COLUMNS
 from rtcore.challenges.plc.summary import columns_of
 from rtcore.errors import ConfigError
 
-__all__ = ["Comparison", "Difference", "compare", "system_names"]
+__all__ = ["FEWEST", "Comparison", "Difference", "compare", "system_names"]
+
+#: With fewer clips, all better by chance is likelier than one in twenty: 2 / 2^5.
+FEWEST = 6
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,12 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``"better"`` or ``"worse"`` where the interval lies on one side of 0, else ``"open"``."""
+        """``"better"`` or ``"worse"`` where the interval lies on one side of 0, else ``"open"``.
+
+        It is open too with fewer than :data:`FEWEST` clips.
+        """
         low, high = self.mean.low, self.mean.high
-        if low is None or high is None or low <= 0.0 <= high:
+        if low is None or high is None or low <= 0.0 <= high or self.mean.count < FEWEST:
             return "open"
         return "better" if (low > 0.0) == COLUMNS[self.column].higher_is_better else "worse"
 

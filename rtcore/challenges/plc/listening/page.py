@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtcore._version import __version__
 from rtcore.challenges.plc.bootstrap import Interval
-from rtcore.challenges.plc.compare import Comparison, Difference
+from rtcore.challenges.plc.compare import FEWEST, Comparison, Difference
 from rtcore.challenges.plc.evaluate import ClipScore
 from rtcore.challenges.plc.listening.excerpts import Excerpt
 from rtcore.challenges.plc.score_files import COLUMNS
@@ -110,6 +110,7 @@ def render_page(
         systems=comparison.systems,
         columns=[COLUMNS[key] for key in comparison.columns],
         clips=len(comparison.clips),
+        fewest=FEWEST,
         means=[_means_row(comparison, system) for system in comparison.systems],
         differences=[_differences(comparison, other) for other in comparison.systems],
         how=[(MEASURES[name].columns[0].label, text) for name, text in how.items()],
