@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
+
 from rtcore import Prepared, Spec, kernel
-from rtcore.dsp import conceal, concealment_memory, rejoin, remember
+from rtcore.dsp import ConcealmentTuning, conceal, concealment_memory, rejoin, remember
 from rtcore.dsp.losses import Concealing, packet_lost
 
 
@@ -28,7 +30,12 @@ class PlcPitch(Concealing):
     def prepare(self, spec: Spec) -> Prepared:
         """Make a memory for each channel."""
         memory = concealment_memory(spec.sample_rate, spec.channels)
-        return Prepared(state=self.initial_state(), buffers={"memory": memory})
+        silent = math.ceil(spec.sample_rate * ConcealmentTuning().end_ms / 1000.0)
+        return Prepared(
+            tail_frames=self.tail_frames(silent + self.packet_frames(spec)),
+            state=self.initial_state(),
+            buffers={"memory": memory},
+        )
 
     @kernel
     def process(x, y, ctx, state, memory):

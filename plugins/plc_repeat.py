@@ -7,6 +7,8 @@ Each repetition begins without a step: by what it would jump is taken back, and 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rtcore import Prepared, Spec, helper, kernel
@@ -93,7 +95,12 @@ class PlcRepeat(Concealing):
             "held": np.zeros((spec.channels, frames)),
             "run": np.zeros((spec.channels, 5)),
         }
-        return Prepared(state={**self.initial_state(), "fade": fade}, buffers=buffers)
+        repetitions = math.ceil(math.log(_SILENT) / math.log(_PER_REPETITION))
+        return Prepared(
+            tail_frames=self.tail_frames((repetitions + 1) * (frames - 1)),
+            state={**self.initial_state(), "fade": fade},
+            buffers=buffers,
+        )
 
     @kernel
     def process(x, y, ctx, state, history, held, run):

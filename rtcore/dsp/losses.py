@@ -37,6 +37,21 @@ class Concealing(Plugin):
         """Take whole packets where each must be looked at before it is heard."""
         return self.packet_frames(spec) if self.detector == "zeros" else None
 
+    def tail_frames(self, substitute_frames: int) -> int:
+        """Give the frames for which it sounds on behind the input.
+
+        Parameters
+        ----------
+        substitute_frames : int
+            How long a substitute is heard at most.
+
+        Returns
+        -------
+        int
+            0, unless the silence behind the input counts as lost.
+        """
+        return substitute_frames if self.detector == "zeros" else 0
+
     def initial_state(self) -> dict[str, int]:
         """Give the state's first values."""
         return {"zeros": int(self.detector == "zeros")}

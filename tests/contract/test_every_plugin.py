@@ -22,7 +22,7 @@ VARIANTS = {
     "mix": [{"preset": "mono"}, {"gains": [[1.0], [0.3], [-0.7]]}, {"preset": "mid_side"}],
     "nalr": [{"audiogram": "S3", "nfir": 64}],
     "plc-pitch": [{"detector": "zeros", "packet_ms": 10.0}],
-    "plc-repeat": [{"packet_ms": 5.0}],
+    "plc-repeat": [{"packet_ms": 5.0}, {"detector": "zeros", "packet_ms": 5.0}],
     "softclip": [{"shape": "cubic"}],
 }
 FOUND = all_plugins()
