@@ -12,6 +12,8 @@ PYTHON ?= python3
 ARGS ?=
 PIP = -m pip --quiet --disable-pip-version-check install
 ORACLE = pyclarity==0.9.0
+# Tests that start sound servers stay in one process.
+SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 
 export PIP_NO_INPUT = 1
 
@@ -26,7 +28,7 @@ test: .venv-test/ready portaudio
 	rm -rf build dist
 	.venv-test/bin/python -m pip --quiet --disable-pip-version-check wheel --no-deps --wheel-dir dist .
 	.venv-test/bin/python $(PIP) --no-deps --force-reinstall dist/rtcore-*.whl
-	PYTHONSAFEPATH=1 RTCORE_TEST_WHEEL=1 .venv-test/bin/python -m pytest $(ARGS)
+	PYTHONSAFEPATH=1 RTCORE_TEST_WHEEL=1 .venv-test/bin/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 bench: .venv/bench
 	@for script in bench/[a-z]*.py; do echo "== $$script"; .venv/bin/python $$script || exit 1; done
@@ -71,4 +73,6 @@ portaudio: | python
 	$(PYTHON) -m venv .venv-test
 	.venv-test/bin/python $(PIP) '.[test,oracle]'
 	.venv-test/bin/python $(PIP) --no-deps $(ORACLE)
+	.venv-test/bin/python $(PIP) '.[plc]' || \
+		echo "pesq was not built, so tests of scores are skipped; on Debian: apt-get install gcc python3-dev"
 	@touch $@

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+#: Fixtures that start sound servers.
+ALONE = {"jack_server", "jack_name"}
 HELPERS = str(Path(__file__).parent / "helpers")
 
 # Compilation falls into whichever example comes first, so no example has a deadline.
@@ -29,6 +31,13 @@ def pytest_unconfigure():
     """Remove the cache, unless the caller gave one."""
     if _own is not None:
         shutil.rmtree(_own, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items):
+    """Where tests run side by side, let those that need a sound server or whole cores take turns."""
+    for item in items:
+        if item.get_closest_marker("live") or ALONE & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("live"))
 
 
 @pytest.fixture(scope="session")
