@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtcore.cli.numbers import Number
 from rtcore.cli.output import json_option, print_json, print_prose, print_table, progress
 from rtcore.errors import CheckFailed
 
@@ -127,12 +128,16 @@ def _counting(advance: Callable[[float], None]) -> Callable[[str], None]:
     return lambda _what: advance(1)
 
 
+def _tick(advance: Callable[[float], None], _what: str) -> None:
+    advance(1)
+
+
 @models.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option("--rate", type=click.IntRange(1000, 384000), help="Of the stream; the model's own.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 3600),
+    type=Number(0.1, 3600),
     default=5.0,
     show_default=True,
     help="How long the time per hop is measured.",

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rtcore.chain import Chain
+from rtcore.errors import RtcoreError
 from rtcore.host import find
 from rtcore.latency.delay import measure_delay
 from rtcore.latency.lookahead import measure_lookahead
@@ -24,6 +25,9 @@ _SURE = 0.5  # from this confidence on a measured delay is believed
 _NEAR_FRAMES = 0.5
 _PACKET_S = 0.02
 _LOSS = 0.3
+_LOUD = 100.0  # 40 dB over full scale: what plays so loud has blown up
+_PEAK = f"peak below {_LOUD:g}"
+_NEED_SOUND = ("look-ahead", "latency")
 _CHUNKS = (1, 7, 64, 441, 4096)
 
 
@@ -85,8 +89,8 @@ def verify_bundle(
     tell("opening")
     loaded = LoadedBundle(bundle, {})
     chain = _chain(bundle, rate)
-    checks: list[tuple[str, Callable[[], Iterator[Claim]]]] = [
-        ("states", lambda: _states(loaded)),
+    checks: list[tuple[str, Callable[[], Iterable[Claim]]]] = [
+        ("states", lambda: [*_states(loaded), *_unused(loaded)]),
         ("streaming", lambda: _streaming(chain)),
         ("robustness", lambda: _robust(chain)),
         ("look-ahead", lambda: _ahead(chain, bundle)),
@@ -95,7 +99,13 @@ def verify_bundle(
     ]
     for name, check in checks:
         tell(name)
-        found.extend(check())
+        if name in _NEED_SOUND and any(c.holds is False and c.declared == _PEAK for c in found):
+            found.append(Claim(name, "-", "not measured", None, "the model fails, see above"))
+            continue
+        try:
+            found.extend(check())
+        except RtcoreError as error:
+            found.append(Claim(name, "can be measured", "failed", False, str(error)))
     return found
 
 
@@ -127,12 +137,13 @@ def _states(loaded: LoadedBundle) -> Iterator[Claim]:
     for stage, wiring, pair in zip(
         loaded.bundle.manifest.stage, loaded.program.wirings, bindings, strict=True
     ):
-        sound = [name for name in wiring.inputs if name not in wiring.states]
+        fed_back = {**wiring.states, **wiring.copied}
+        sound = [name for name in wiring.inputs if name not in fed_back]
         for name in sound:
             array = pair[0].inputs[name]
             if array.dtype.kind == "f" and array.size > 1:
                 array[...] = rng.normal(0.0, 0.1, array.shape)
-        for taken, given in wiring.states.items():
+        for taken, given in fed_back.items():
             yield _state(f"{stage.file}: state {taken}", taken, given, pair, wiring)
 
 
@@ -147,6 +158,7 @@ def _state(what: str, taken: str, given: str, pair: Any, wiring: Any) -> Claim:
     changed = not np.array_equal(after, kept[taken].reshape(after.shape))
     for name in (n for n in wiring.inputs if n not in wiring.states):
         odd.inputs[name][...] = kept[name]
+    odd.inputs[taken][...] = after.reshape(odd.inputs[taken].shape)
     odd.run()
     heard = [odd.outputs[n].copy() for n in odd.outputs]
     odd.inputs[taken][...] = kept[taken].reshape(odd.inputs[taken].shape)
@@ -158,6 +170,25 @@ def _state(what: str, taken: str, given: str, pair: Any, wiring: Any) -> Claim:
         even.inputs[name][...] = array
     measured = "changes and matters" if changed and matters else "makes no difference"
     return Claim(what, f"takes over {given}", measured, changed and matters)
+
+
+def _unused(loaded: LoadedBundle) -> Iterator[Claim]:
+    """Look for outputs that nobody takes: one that has the form of a constant may be a state."""
+    for stage, session, wiring in zip(
+        loaded.bundle.manifest.stage, loaded.sessions, loaded.program.wirings, strict=True
+    ):
+        constant = [t for t in session.inputs if stage.inputs[t.name].constant is not None]
+        for given in (t for t in session.outputs if t.name not in wiring.outputs):
+            like = [
+                t.name
+                for t in constant
+                if t.dtype == given.dtype and t.shape == given.shape and t.shape
+            ]
+            measured, note = "the model gives it, and nobody takes it", ""
+            if like:
+                note = f'if it is the next state, write {like[0]} = {{ state = "{given.name}" }}'
+            what = f"{stage.file}: output {given.name}"
+            yield Claim(what, "not named", measured, False if like else None, note)
 
 
 def _noise(chain: Chain, seconds: float, level: float = 0.1) -> np.ndarray:
@@ -193,11 +224,15 @@ def _robust(chain: Chain) -> Iterator[Claim]:
     for name, (x, lost) in sounds.items():
         chain.reset()
         y = chain.process(x, lost=lost)
-        faults = any(step["faults"] for step in chain.stats())
+        model: Any = chain.nodes[0].node.plugin  # the plugin "model"
+        faults = model.faults
         peak = float(np.abs(y).max(initial=0.0))
-        good = not faults and y.shape[1] == frames
-        measured = f"peak {peak:.3g}" if good else "failed, or gave what is not finite"
-        yield Claim(f"{name} for {_SECONDS:g} s", "finite", measured, good)
+        good = not faults["hops"] and peak <= _LOUD and y.shape[1] == frames
+        measured = f"peak {peak:.3g}"
+        if faults["hops"]:
+            measured = f"{faults['hops']} hops failed, {faults['not_finite']} of them NaN or Inf"
+        claim = f"{name} for {_SECONDS:g} s"
+        yield Claim(claim, _PEAK, measured, good, faults["reason"] or "")
     chain.reset()
 
 
