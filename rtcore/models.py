@@ -88,6 +88,7 @@ def find_bundle(name: str | os.PathLike[str]) -> Bundle:
     if os.sep in word or path.suffix == ".toml":
         if not path.exists():
             raise ModelError(f"{word}: there is no such model bundle; check the path")
+        path = path.absolute()  # "./dtln" as a path would be "dtln", which is a name
         return _read(path if path.is_dir() else path.parent, path)
     broken = None
     known = []

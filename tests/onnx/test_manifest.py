@@ -60,8 +60,8 @@ WRONG = {
         r"parts\[0\]\.agee: is no key .*did you mean 'age'",
     ),
     "no key of a target": (
-        stage(outputs={"y": {"contrl": "y"}}),
-        r"outputs\.y\.contrl: is no key .*did you mean 'control'",
+        stage(outputs={"y": {"controlx": "y"}}),
+        r"outputs\.y\.controlx: is no key .*did you mean 'control'",
     ),
     "no key of a frame": ({"frame": {"windw": 64}}, r"frame\.windw: is no key.*'window'"),
     "no key of a gate": ({"gate": {"hear": "any"}}, r"gate\.hear: is no key.*'hears'"),
@@ -412,6 +412,12 @@ class TestFinding:
         for name in ("mine", str(folder), str(folder / "model.toml")):
             assert folder == find_bundle(name).folder
         assert [folder / "model.onnx"] == find_bundle("mine").files()
+
+    def test_a_relative_folder(self, tmp_path, monkeypatch):
+        """A folder beside the reader is found by `./name`, and stays a path."""
+        folder = declare(tmp_path / "near", id="other", hop=HOP, stage=[STAGE])
+        monkeypatch.chdir(tmp_path)
+        assert folder == find_bundle("./near").folder
 
     def test_two_of_one_id(self, tmp_path):
         """The first on the path is found, and the list tells of the other."""
