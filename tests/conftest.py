@@ -34,7 +34,7 @@ def pytest_unconfigure():
 
 
 def pytest_collection_modifyitems(items):
-    """Where tests run side by side, let those that need a sound server or whole cores take turns."""
+    """Where tests run side by side, let those that need a sound server take turns."""
     for item in items:
         if item.get_closest_marker("live") or ALONE & set(item.fixturenames):
             item.add_marker(pytest.mark.xdist_group("live"))
