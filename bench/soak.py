@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Play hours of hard signals through a model bundle: memory must stay flat, states finite.
 
-Twelve hours of audio by default, as fast as the model goes: silence, full-scale noise, full-scale
-DC, losses only, and minutes of each in turn with speech-like sound between. Where no bundle is
-named, a small GRU is made (which needs the package onnx). The exit status is 1 where a hop failed,
-a state or the output was not finite, or memory grew by more than a megabyte an hour.
+Twelve hours of audio by default, through the file backend as fast as the model goes: a minute each
+of silence, full-scale noise, full-scale DC, losses only, speech, and two of them in turn. Where no
+bundle is named, a small GRU is made (which needs the package onnx). The exit status is 1 where a
+hop failed, a state or the output was not finite, or memory grew by more than a megabyte an hour.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ import numpy as np
 from _common import table, write_json
 
 from rtcore import Chain
+from rtcore.chain.records import Command
+from rtcore.engine import Engine, FileBackend
 from rtcore.host import find
+from rtcore.kernels.context import Flag
 from rtcore.synth import speech_like
 
 _MINUTE_S = 60.0
+_ROUND_S = 6 * _MINUTE_S  # all signals once
 _GROWTH_MIB_H = 1.0
 _BANDS, _HIDDEN, _HOP = 161, 48, 160
 _MANIFEST = """
@@ -113,30 +117,59 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
+class Watch:
+    """The recording that nobody keeps: looks at all that comes, and now and then at the states."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._rate, self._model = chain.sample_rate, chain.nodes[0].node
+        self._frames, self._next = 0, 0
+        self.peak, self.bad = 0.0, 0
+        self.memory: list[float] = []
+
+    def write(self, samples: np.ndarray[Any, Any]) -> None:
+        """Take (channels, frames)."""
+        self._frames += samples.shape[1]
+        self.peak = max(self.peak, float(np.abs(samples).max()))
+        if self._frames >= self._next:
+            self._next += round(_ROUND_S * self._rate)
+            self.bad += int(not np.isfinite(self._model.buffer("memory")).all())
+            self.memory.append(resident_mib())
+            hours, memory = self._frames / self._rate / 3600.0, self.memory[-1]
+            print(f"{hours:6.2f} h  {memory:7.1f} MiB  peak {self.peak:.3g}", flush=True)
+
+
+def played(chain: Chain, hours: float) -> Iterator[np.ndarray[Any, Any]]:
+    """Give the sound of all stretches, and queue the marks of those that are lost."""
+    rate = round(chain.sample_rate)
+    left, at, before = round(hours * 3600.0 * rate), 0, False
+    for _name, x, lost in stretches(rate, chain.channels_in):
+        if lost != before:
+            flags = int(Flag.LOST) if lost else 0
+            say = {"event": "flags", "flags": flags}
+            chain.stream.send(Command.FLAGS, flags, at_frame=at, say=say)
+        before = lost
+        for start in range(0, min(left, x.shape[1]), rate):
+            yield x[:, start : min(start + rate, left)]
+        left, at = left - x.shape[1], at + x.shape[1]
+        if left <= 0:
+            return
+
+
 def soak(chain: Chain, hours: float) -> dict[str, Any]:
-    """Play, and count what goes wrong."""
-    rate, model = round(chain.sample_rate), chain.nodes[0].node
-    played_s, began, peak, bad = 0.0, time.monotonic(), 0.0, 0
-    memory: list[float] = []
-    for name, x, lost in stretches(rate, chain.channels_in):
-        y = chain.process(x[:, : max(1, round((hours * 3600.0 - played_s) * rate))], lost=lost)
-        played_s += y.shape[1] / rate
-        peak = max(peak, float(np.abs(y).max()))
-        bad += int(not np.isfinite(y).all()) + int(not np.isfinite(model.buffer("memory")).all())
-        if name == "alternating" or not memory:
-            memory.append(resident_mib())
-            print(f"{played_s / 3600.0:6.2f} h  {memory[-1]:7.1f} MiB  peak {peak:.3g}", flush=True)
-        if played_s >= hours * 3600.0 - 0.5 / rate:
-            break
+    """Play through the file backend, and count what goes wrong."""
+    model, watch, began = chain.nodes[0].node, Watch(chain), time.monotonic()
+    with Engine(chain, FileBackend(played(chain, hours)), output=watch) as engine:
+        engine.wait()
+    stats = engine.stats()
     # The first round fills caches; from then on nothing may grow.
-    settled = memory[1:] or memory
-    grown = (settled[-1] - settled[0]) / max(played_s / 3600.0, 1e-9)
+    settled = watch.memory[1:] or watch.memory
+    grown = (settled[-1] - settled[0]) / max(stats["seconds"] / 3600.0, 1e-9)
     faults = getattr(model.plugin, "faults", {"hops": 0})
     return {
-        "hours": played_s / 3600.0,
-        "times real time": played_s / (time.monotonic() - began),
-        "peak": peak,
-        "not finite": bad,
+        "hours": stats["seconds"] / 3600.0,
+        "times real time": stats["seconds"] / (time.monotonic() - began),
+        "peak": watch.peak,
+        "not finite": watch.bad + sum(step["faults"] for step in chain.stats()),
         "failed hops": faults["hops"],
         "first MiB": settled[0],
         "last MiB": settled[-1],
