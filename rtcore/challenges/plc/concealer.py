@@ -184,17 +184,18 @@ class Concealer:
     def fingerprint(self, chain: Chain) -> str:
         """Give a fingerprint of all that an output depends on but its clip.
 
-        Other parameters, another version of rtcore and an edited plugin change it, and so does
-        any file that the plugin's own imports.
+        Other parameters, another rtcore and an edited plugin change it, and so does any file of
+        the user's that the plugin imports.
         """
         from rtcore import __version__
         from rtcore.chain.export import config_from_chain
-        from rtcore.kernels.sources import digest_of_files
+        from rtcore.challenges.codefiles import code_files
 
         words = config_from_chain(chain)
-        kernels = [type(placed.node.plugin).process.fn for placed in chain.nodes]
+        files = (code_files(type(placed.node.plugin)) for placed in chain.nodes)
+        code = dict.fromkeys(path for some in files for path in some)
         text = json.dumps([__version__, asdict(self.settings), words], sort_keys=True, default=str)
-        return fingerprint(text, *map(digest_of_files, kernels), *_named_files(words))
+        return fingerprint(text, *code, *_named_files(words))
 
 
 def _named_files(value: object) -> Iterator[Path]:
