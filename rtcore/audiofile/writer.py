@@ -166,11 +166,10 @@ class Writer:
         # A link is written through, so that the file it points to is the one replaced.
         self._target = Path(os.path.realpath(self.path))
         self._part = self._target.with_name(f".rtcore-{secrets.token_hex(6)}.part")
-        with self._sentences():
-            self._file = self._part.open("xb+")
-        self._sink = _Sink(self._file)
-        try:
+        try:  # a signal may come between the moment when the file is there and when we have it
             with self._sentences():
+                self._file = self._part.open("xb+")
+                self._sink = _Sink(self._file)
                 self._sound = self._open_sound()
         except BaseException:
             self._discard()
@@ -265,7 +264,7 @@ class Writer:
 
     def _discard(self) -> None:
         """Close and remove whatever is left of the temporary file."""
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # there may be none yet
             self._file.close()
         with suppress(OSError):
             self._part.unlink()

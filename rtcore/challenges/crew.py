@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -118,6 +119,9 @@ class _Dismissed(BaseException):
 
 
 _working = False
+_asked_s = 0.0
+_UNWINDING_S = 1.0
+_TRIES = 3
 
 
 def _begin(setup: tuple[Callable[..., None], tuple[Any, ...]] | None) -> None:
@@ -132,8 +136,24 @@ def _begin(setup: tuple[Callable[..., None], tuple[Any, ...]] | None) -> None:
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
     """Unwind what is under way, so that no half-written file stays, or go at once."""
+    global _asked_s  # noqa: PLW0603 - a signal's handler has no other way to know
+    now_s, first = time.monotonic(), _asked_s == 0.0
+    # The pool asks again as soon as the first worker has gone; unwinding must not be disturbed.
+    if not first and now_s - _asked_s < _UNWINDING_S:
+        return
+    _asked_s = now_s
+    if first:
+        threading.Thread(target=_insist, daemon=True).start()
     if _working:
         raise _Dismissed
+    os._exit(1)
+
+
+def _insist() -> None:
+    """Ask again where code in C that had called Python swallowed the exception."""
+    for _ in range(_TRIES):
+        time.sleep(1.1 * _UNWINDING_S)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     os._exit(1)
 
 

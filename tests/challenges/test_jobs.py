@@ -184,8 +184,9 @@ def test_interrupted(tmp_path, how, group, workers):
     runner = Runner(tmp_path, 40, 0.4, workers)
     runner.read(3)
     names, processes, err = runner.end(how, group=group)
-    assert "KeyboardInterrupt" in err
-    assert 1 == err.count("Traceback")
+    # Of this process alone; where it was just handling an error, that one is told as well.
+    assert 1 == err.count("KeyboardInterrupt")
+    assert err.rstrip().endswith("KeyboardInterrupt")
     assert all(gone(process) for process in processes)
     assert [] == list(tmp_path.glob(".rtcore-*.part"))
     skipped = {n for n, o in run(tmp_path, 40).items() if o.status == "skipped"}
