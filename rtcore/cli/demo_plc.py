@@ -89,9 +89,10 @@ def demo_plc(
         seconds_told = [asdict(second) for second in told]
         print_json({**stats, "written": out, "lossy": raw, "each_second": seconds_told})
         return
-    busy = stats["busy_ms"]
+    busy, gone = stats["busy_ms"], sum(second.concealed for second in told)
+    packets = gone + sum(second.heard for second in told)
     click.echo(
-        f"\n{int(lost.sum())} of {lost.size} packets concealed; a block took "
+        f"\n{gone} of {packets} packets concealed; a block took "
         f"{busy['p50']:.3f} ms (p50), {busy['p99']:.3f} ms (p99), "
         f"{stats['late']['total']} were late"
     )
