@@ -54,7 +54,9 @@ def read_form(
         raise ConfigError(name, f"cannot be read as {what}: {reason}; check the path") from None
     except RecursionError:
         raise ConfigError(name, f"is nested too deeply for {what}; take brackets away") from None
-    except ValueError as error:  # tomllib's own error, bytes that are no text, a zero in the path
+    except UnicodeDecodeError:
+        raise ConfigError(name, f"is no text file; {what} is TOML in UTF-8") from None
+    except ValueError as error:  # tomllib's own error, or a zero in the path
         said = f"is no TOML file: {reprlib.repr(str(error))}; put that line right"
         raise ConfigError(name, said) from None
     try:

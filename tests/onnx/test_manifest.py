@@ -154,7 +154,7 @@ def test_missing_keys(tmp_path, key):
     ("content", "sentence"),
     [
         (b"id = ", "is no TOML file"),
-        (b"\xff\xfe", "is no TOML file"),
+        (b"\xff\xfe", "is no text file"),
         (b"a = " + b"[" * 9000, "is nested too deeply|is no TOML file"),
         (b"id = 1e999999\n" * 2, "is no TOML file"),
     ],

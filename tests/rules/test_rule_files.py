@@ -138,7 +138,7 @@ def test_two_rules_of_one_name_are_refused(written):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('status = "primary"', "", "status: is missing in this rule"),
+        ('status = "primary"', "", "status: is missing in this file, which must be a rule"),
         ('status = "primary"', 'status = "seen"', "status: does not fit a rule"),
         ('status = "primary"', 'statsu = "primary"', "is no key of a rule (did you mean"),
         ('source = ["us"]', "source = []", "source: does not fit a rule"),

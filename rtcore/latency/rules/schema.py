@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import os
-import reprlib
-import tomllib
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
@@ -14,9 +12,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rtcore.errors import ConfigError, did_you_mean
+from rtcore.tomlfile import read_form
 
 #: What is counted, see :mod:`rtcore.latency.rules.judge`.
 Convention = Literal[
@@ -223,43 +222,4 @@ def find_rules(names: Iterable[str]) -> list[Rule]:
 
 
 def _rule(file: Path | Traversable, name: str) -> Rule:
-    try:
-        table = tomllib.loads(file.read_bytes().decode("utf-8"))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(name, f"cannot be read as a rule: {reason}; check the path") from None
-    except RecursionError:
-        raise ConfigError(name, "is nested too deeply for a rule; take brackets away") from None
-    except UnicodeDecodeError:
-        raise ConfigError(name, "is no text file; a rule is TOML in UTF-8") from None
-    except ValueError as error:  # tomllib's own error, or a zero in the path
-        what = f"is no TOML file: {reprlib.repr(str(error))}; put that line right"
-        raise ConfigError(name, what) from None
-    try:
-        return Rule.model_validate(table)
-    except ValidationError as error:
-        raise _refusal(name, error) from None
-
-
-def _refusal(name: str, error: ValidationError) -> ConfigError:
-    """Put pydantic's first complaint into a sentence."""
-    problems = error.errors(include_url=False, include_context=False)
-    # A misspelt key is also a missing one: what stands there says more.
-    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"]]
-    key = "".join(steps).removeprefix(".")
-    where = f"{name}: {key}" if key else name
-    if problem["type"] == "missing":
-        return ConfigError(where, "is missing in this rule; add it")
-    if problem["type"] == "extra_forbidden":
-        known = _keys_of(key)
-        hint = did_you_mean(key.rsplit(".", 1)[-1], known)
-        return ConfigError(where, f"is no key of a rule{hint}; there are {', '.join(known)}")
-    said = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    found = reprlib.repr(problem["input"]) if key else "what the file has"
-    return ConfigError(where, f"does not fit a rule: {said}; found {found}")
-
-
-def _keys_of(key: str) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"limit": Limit, "compute": ComputeLimit}
-    return list(models.get(key.split(".", maxsplit=1)[0], Rule).model_fields)
+    return read_form(file, name, Rule, what="a rule")
