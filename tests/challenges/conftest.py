@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import empty_home, invoke
 
 from rtcore.audiofile import write
 
@@ -71,29 +70,14 @@ def home(tmp_path, monkeypatch):
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     (plugins / "for_plc_tests.py").write_text(textwrap.dedent(PLUGINS))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("RTCORE_PLUGIN_PATH", str(plugins))
-    monkeypatch.delenv("RTCORE_DEBUG", raising=False)
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    before = set(sys.modules)
-    yield work
-    for name in set(sys.modules) - before:
-        if name.startswith("rtcore.plugins."):
-            del sys.modules[name]
+    with empty_home(tmp_path, monkeypatch, plugins) as work:
+        yield work
 
 
 @pytest.fixture
 def rtcore(home):
     """Run the command line in this process."""
-
-    def run(*args: object):
-        from rtcore.cli import main
-
-        return CliRunner().invoke(main, [str(arg) for arg in args])
-
-    return run
+    return invoke
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import empty_home, invoke
 
 from rtcore.audiofile import write
 
@@ -17,29 +17,14 @@ from rtcore.audiofile import write
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """Stand in an empty folder, with an empty user's folder and no search path from outside."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv("RTCORE_PLUGIN_PATH", raising=False)
-    monkeypatch.delenv("RTCORE_DEBUG", raising=False)
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    before = set(sys.modules)
-    yield work
-    for name in set(sys.modules) - before:
-        if name.startswith("rtcore.plugins."):
-            del sys.modules[name]
+    with empty_home(tmp_path, monkeypatch) as work:
+        yield work
 
 
 @pytest.fixture
 def rtcore(home):
     """Run the command line in this process."""
-
-    def run(*args: object):
-        from rtcore.cli import main
-
-        return CliRunner().invoke(main, [str(arg) for arg in args])
-
-    return run
+    return invoke
 
 
 @pytest.fixture
