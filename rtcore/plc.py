@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import numbers
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from rtcore.chain import Chain
 from rtcore.errors import ParameterError, StreamError
 from rtcore.host import find
 from rtcore.plugin import Plugin
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Concealer"]
 
@@ -33,8 +37,8 @@ class Concealer:
         Of each packet.
     packet_ms : float
         Length of a packet; a whole number of frames.
-    dtype : str
-        Of the packets: ``"float32"``, ``"float64"`` or ``"int16"``.
+    dtype : str or NumPy type
+        Of the packets: ``"float32"``, ``"float64"`` or ``"int16"``, or ``np.int16`` and so on.
 
     Raises
     ------
@@ -60,18 +64,20 @@ class Concealer:
         sample_rate: int = 16000,
         channels: int = 1,
         packet_ms: float = 20.0,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
     ) -> None:
-        if dtype not in ("float32", "float64", "int16"):
-            what = f"must be 'float32', 'float64' or 'int16', got {dtype!r}"
-            raise ParameterError("dtype", what)
+        kind = _kind(dtype)
+        given: dict[str, Any] = {"sample_rate": sample_rate, "packet_ms": packet_ms}
+        for key, value in given.items():
+            if not isinstance(value, numbers.Real):
+                raise ParameterError(key, f"must be a number, got {value!r}")
         frames = packet_ms * sample_rate / 1000.0
         if not 0.5 <= frames <= _MOST_FRAMES or abs(frames - round(frames)) > 1e-6:
             what = f"must make whole frames, got {packet_ms:g} ms, which are {frames:g} frames"
             raise ParameterError("packet_ms", f"{what} at {sample_rate:g} Hz")
         self.packet_frames = round(frames)
-        self.dtype = np.dtype(dtype)
-        real = "float64" if dtype == "float64" else "float32"
+        self.dtype = np.dtype(kind)
+        real = "float64" if kind == "float64" else "float32"
         self.chain = _chain(plugin_or_chain, sample_rate, channels, self.packet_frames, real)
         self._silence = np.zeros((channels, self.packet_frames), self.chain.spec.dtype)
         self._flat = channels == 1 and self.chain.channels_out == 1
@@ -129,6 +135,18 @@ class Concealer:
         if self.dtype == np.int16:
             y = np.clip(np.rint(y * np.float32(_FULL_SCALE)), -32768, 32767).astype(np.int16)
         return y.reshape(self._shape) if y.size == self._silence.size else y
+
+
+def _kind(dtype: DTypeLike) -> str:
+    """Give the name of a type of packets."""
+    try:
+        name = str(np.dtype(dtype)) if dtype is not None else "None"
+    except TypeError:
+        name = repr(dtype)
+    if name not in ("float32", "float64", "int16"):
+        what = f"must be 'float32', 'float64' or 'int16', got {name}"
+        raise ParameterError("dtype", what)
+    return name
 
 
 def _chain(

@@ -96,7 +96,12 @@ def test_chain_file(tmp_path):
         ({"packet_ms": 0.33}, ParameterError, "must make whole frames, got 0.33 ms"),
         ({"packet_ms": float("nan")}, ParameterError, "must make whole frames"),
         ({"packet_ms": -20.0}, ParameterError, "must make whole frames"),
-        ({"dtype": "int32"}, ParameterError, "got 'int32'"),
+        ({"dtype": "int32"}, ParameterError, "must be .* got int32"),
+        ({"dtype": np.int32}, ParameterError, "must be .* got int32"),
+        ({"dtype": "no type"}, ParameterError, "must be .* got 'no type'"),
+        ({"dtype": None}, ParameterError, "must be .* got None"),
+        ({"sample_rate": "16000"}, ParameterError, "sample_rate: must be a number, got '16000'"),
+        ({"packet_ms": None}, ParameterError, "packet_ms: must be a number, got None"),
         ({"plugin_or_chain": "plc-pich"}, PluginError, "plc-pitch"),
         ({"plugin_or_chain": 3}, ParameterError, "must be a plugin, its id, a chain"),
         ({"plugin_or_chain": Chain([])}, ParameterError, "48000 Hz, 2 channels and float32"),
@@ -128,6 +133,13 @@ def test_refused_when_pushed(packet, sentence):
     with pytest.raises(StreamError, match=sentence):
         concealer.push(packet)
     assert (320,) == concealer.push(None).shape
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float64, np.dtype("float32")])
+def test_types_of_numpy(dtype):
+    """A type may be given as NumPy's own."""
+    concealer = Concealer(dtype=dtype)
+    assert np.dtype(dtype) == concealer.push(np.zeros(320, dtype)).dtype
 
 
 def test_found_in_the_package():
