@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,27 +118,37 @@ def _watch(
     engine: Engine, lost: np.ndarray, packet: int, told: list[Second], *, quiet: bool
 ) -> None:
     """Tell of each second once it has been played; Ctrl-C ends the demo as its end does."""
-    rate = engine.chain.sample_rate
-    every = round(rate)
-    late = 0
+
+    def tell(*, ended: bool) -> None:
+        for second in _seconds(engine, lost, packet, told, ended=ended):
+            told.append(second)
+            if not quiet:
+                click.echo(second)
+
     try:
         ended = False
         while not ended:
             ended = engine.wait(_LOOK_S)
-            stats = engine.stats()
-            played = min(int(stats["seconds"] * rate + 0.5), lost.size * packet)
-            while played >= (len(told) + 1) * every or (ended and played > len(told) * every):
-                first = len(told) * every // packet
-                some = lost[first : min((len(told) + 1) * every, played) // packet]
-                level = stats["output"][0]["rms_dbfs"]
-                gone, total = int(some.sum()), stats["late"]["total"]
-                second = Second(len(told) + 1, some.size - gone, gone, total - late, level)
-                late = total
-                told.append(second)
-                if not quiet:
-                    click.echo(second)
+            tell(ended=ended)
     except KeyboardInterrupt:
         engine.stop("stopped by the user")
+        tell(ended=True)
+
+
+def _seconds(
+    engine: Engine, lost: np.ndarray, packet: int, told: list[Second], *, ended: bool
+) -> Iterator[Second]:
+    """Give the seconds that were played and not told; at the end a part of one, too."""
+    rate = engine.chain.sample_rate
+    every = round(rate)
+    stats = engine.stats()
+    played = min(int(stats["seconds"] * rate + 0.5), lost.size * packet)
+    for number in range(len(told), -(-played // every) if ended else played // every):
+        some = lost[number * every // packet : min((number + 1) * every, played) // packet]
+        gone = int(some.sum())
+        late = stats["late"]["total"] - sum(second.late_blocks for second in told)
+        level = stats["output"][0]["rms_dbfs"]
+        yield Second(number + 1, some.size - gone, gone, late, level)
 
 
 def _source(speech: Path | None, seconds: float) -> tuple[int, Any]:

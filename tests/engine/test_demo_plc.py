@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 from commands import assert_refused, rtcore
+from waiting import PATIENCE_S
 
 from rtcore import Chain, audiofile
 from rtcore.challenges.plc.loss_models import parse_model
@@ -43,3 +48,29 @@ def test_refuses_an_unknown_model(tmp_path):
     done = rtcore("demo", "--plc", "--loss", "gilbert:0.5", cwd=tmp_path)
     assert_refused(done, "gilbert")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_tells_what_was_played(tmp_path):
+    """Ended within a second, it counts the packets of the piece that was played and written."""
+    words = ["demo", "--plc", "--seconds", "60", "--json"]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "rtcore", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    heard, end = tmp_path / "rtcore-demo.wav", time.monotonic() + PATIENCE_S
+    # The file has its temporary name while it is written.
+    while not list(tmp_path.glob(".rtcore-*")) and time.monotonic() < end:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=PATIENCE_S)
+    assert 0 == started.returncode, err
+    told = json.loads(out)
+    frames = audiofile.info(heard).frames
+    counted = sum(second["heard"] + second["concealed"] for second in told["each_second"])
+    assert frames == told["frames"]
+    assert 0 < counted
+    assert abs(frames - PACKET * counted) < PACKET * len(told["each_second"])
