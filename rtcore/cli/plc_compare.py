@@ -111,6 +111,12 @@ def _left_out(comparison: Comparison) -> list[str]:
             sentence = f"{what}: another system has no score for them"
             warn(sentence)
             said.append(sentence)
+    if comparison.unlike:
+        names = comparison.unlike
+        what = f"{len(names)} clips are left out ({', '.join(names[:3])}): they have other lengths"
+        sentence = f"{what} in one system than in another, so they are not the same clips"
+        warn(sentence)
+        said.append(sentence)
     return said
 
 
@@ -171,6 +177,7 @@ def _as_dict(comparison: Comparison) -> dict[str, Any]:
         },
         "differences": [{**asdict(one), "verdict": one.verdict} for one in comparison.differences],
         "left_out": comparison.left_out,
+        "unlike": comparison.unlike,
     }
 
 

@@ -11,6 +11,7 @@ from rtcore.challenges.plc.bootstrap import Interval, interval
 from rtcore.challenges.plc.evaluate import ClipScore
 from rtcore.challenges.plc.score_files import COLUMNS
 from rtcore.challenges.plc.summary import columns_of
+from rtcore.challenges.plc.traces import PACKETS_PER_SECOND
 from rtcore.errors import ConfigError
 
 __all__ = ["FEWEST", "Comparison", "Difference", "compare", "system_names"]
@@ -84,6 +85,9 @@ class Comparison:
         Of every pair, the later system minus the earlier one.
     left_out : dict
         System to the clips it has and another lacks.
+    unlike : tuple of str
+        Clips that are longer in one system than in another by more than a packet: these are not
+        the same clips, whatever their names say, and they are left out.
     """
 
     systems: tuple[str, ...]
@@ -93,6 +97,7 @@ class Comparison:
     means: dict[str, dict[str, Interval | None]]
     differences: tuple[Difference, ...]
     left_out: dict[str, tuple[str, ...]]
+    unlike: tuple[str, ...] = ()
 
     def difference(self, system: str, other: str, column: str) -> Difference | None:
         """Give what one system scores more than another; None where no clip has both values."""
@@ -124,10 +129,15 @@ def compare(scores: Mapping[str, Sequence[ClipScore]], *, seed: int = 0) -> Comp
     by_name = {system: {s.name: s for s in found} for system, found in scores.items()}
     systems = tuple(by_name)
     first = by_name[systems[0]]
-    clips = tuple(name for name in first if all(name in found for found in by_name.values()))
-    if not clips:
+    shared = tuple(name for name in first if all(name in found for found in by_name.values()))
+    if not shared:
         what = "no clip has a score in all of them; name folders made from the same set"
         raise ConfigError(", ".join(systems), what)
+    unlike = tuple(n for n in shared if _lengths_differ([found[n] for found in by_name.values()]))
+    clips = tuple(name for name in shared if name not in unlike)
+    if not clips:
+        what = f"their clips share names ({', '.join(shared[:3])}), but none has one length in all "
+        raise ConfigError(", ".join(systems), f"{what}of them; name folders made from the same set")
     common = {system: tuple(found[name] for name in clips) for system, found in by_name.items()}
     columns = columns_of([score for found in common.values() for score in found])
     means = {
@@ -135,11 +145,17 @@ def compare(scores: Mapping[str, Sequence[ClipScore]], *, seed: int = 0) -> Comp
         for system, found in common.items()
     }
     left_out = {
-        system: tuple(name for name in found if name not in clips)
+        system: tuple(name for name in found if name not in shared)
         for system, found in by_name.items()
     }
     differences = tuple(_differences(systems, columns, common, seed))
-    return Comparison(systems, columns, clips, common, means, differences, left_out)
+    return Comparison(systems, columns, clips, common, means, differences, left_out, unlike)
+
+
+def _lengths_differ(scores: Sequence[ClipScore]) -> bool:
+    """Tell whether sounds of one name are longer than each other by more than a packet."""
+    lengths_s = [score.frames / score.sample_rate for score in scores]
+    return max(lengths_s) - min(lengths_s) > 1.0 / PACKETS_PER_SECOND
 
 
 def _differences(

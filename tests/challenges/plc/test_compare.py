@@ -111,6 +111,17 @@ class TestDifferences:
         with pytest.raises(ConfigError, match="no clip has a score in all of them"):
             compare({"a": clips({"x": 1.0}), "b": clips({"y": 1.0})})
 
+    def test_other_sounds_of_the_same_name(self):
+        """Clips that share a name and no length are not compared, and the rest is."""
+        long, short = (ClipScore("x", {"lsd_db": 1.0}, RATE, frames) for frames in (99000, 30000))
+        same = ClipScore("y", {"lsd_db": 1.0}, RATE, 30000)
+        fast = ClipScore("y", {"lsd_db": 2.0}, 3 * RATE, 3 * 30000)
+        found = compare({"a": [long, same], "b": [short, fast]})
+        assert (("y",), ("x",)) == (found.clips, found.unlike)
+        assert {"a": (), "b": ()} == found.left_out
+        with pytest.raises(ConfigError, match="none has one length in all"):
+            compare({"a": [long], "b": [short]})
+
     def test_names(self):
         """A folder is called as shortly as tells it from the others."""
         assert ["a", "b"] == system_names([Path("x/a"), Path("x/b")])
@@ -231,6 +242,17 @@ class TestCommand:
         assert "poor: 1 clips are left out (1)" in result.stderr
         verdicts = {one["column"]: one["verdict"] for one in told["differences"]}
         assert {"lsd_db": "open", "si_sdr_db": "open"} == verdicts  # two clips
+
+    def test_another_set_is_noticed(self, two, rtcore):
+        """A clip that is longer in one folder is warned of and left out."""
+        pytest.importorskip("speechmos")
+        write(two / "better/1.wav", np.full(50000, 0.1), RATE, subtype="PCM_16")
+        words = ["--measures", "plcmos", "--jobs", 1, "--json"]
+        result = rtcore("plc", "compare", "poor", "better", *words)
+        assert 0 == result.exit_code, result.stderr
+        assert "1 clips are left out (1): they have other lengths" in result.stderr
+        told = json.loads(result.stdout)
+        assert (["2", "3"], ["1"]) == (told["clips"], told["unlike"])
 
     def test_scores_are_those_of_evaluate(self, two, rtcore):
         """What `evaluate` scored is not scored again."""
