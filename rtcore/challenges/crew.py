@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from rtcore.challenges.ledger import Job, Ledger, Outcome
-from rtcore.errors import RtcoreError
+from rtcore.errors import DeviceError, RtcoreError
 
 __all__ = ["Crew", "failure"]
 
@@ -74,8 +74,7 @@ class Crew:
                 future = self._pool.submit(_task, self._work, job.task)  # noqa: PLW2901
                 wait([future])
                 if isinstance(future.exception(), BrokenProcessPool):
-                    what = "the process that worked on it died; a plugin crashed, or memory ran out"
-                    yield Outcome(job.name, "failed", f"{what}: try it alone with --jobs 1", 3)
+                    yield failure(job, _DIED, ledger)
                     continue
                 self._pool.shutdown()
             yield _outcome(job, future, ledger)
@@ -95,21 +94,34 @@ class Crew:
         return ProcessPoolExecutor(workers, spawn, _begin, (self._setup,))
 
 
-def failure(job: Job, error: BaseException) -> Outcome:
-    """Say why a job failed."""
+_DIED = DeviceError(
+    "the process that worked on it died; a plugin crashed, or memory ran out: "
+    "try it alone with --jobs 1"
+)
+
+
+def failure(job: Job, error: BaseException, ledger: Ledger) -> Outcome:
+    """Say why a job failed, and take away what an earlier run left in its place."""
+    sentence, exit_code = _sentence(error)
+    removed = ledger.remove_stale(job)
+    return Outcome(job.name, "failed", sentence, exit_code, removed=removed)
+
+
+def _sentence(error: BaseException) -> tuple[str, int]:
+    """Give what is said of an error, and its exit code."""
     if isinstance(error, RtcoreError):
-        return Outcome(job.name, "failed", str(error), error.exit_code)
+        return str(error), error.exit_code
     if isinstance(error, OSError):
-        return Outcome(job.name, "failed", f"{error}; mend that and run it again", 3)
+        return f"{error}; mend that and run it again", 3
     what = f"this is a mistake in rtcore or in a plugin ({type(error).__name__}: {error})"
-    return Outcome(job.name, "failed", f"{what}; report it with this file", 70)
+    return f"{what}; report it with this file", 70
 
 
 def _outcome(job: Job, future: Future[dict[str, Any]], ledger: Ledger) -> Outcome:
     """Read a job's end."""
     error = future.exception()
     if error is not None:
-        return failure(job, error)
+        return failure(job, error, ledger)
     ledger.add(job, future.result())
     return Outcome(job.name, "done", result=future.result())
 

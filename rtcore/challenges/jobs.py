@@ -89,6 +89,6 @@ def _alone(job: Job, work: Callable[[Any], dict[str, Any]], ledger: Ledger) -> O
     try:
         result = work(job.task)
     except Exception as error:  # noqa: BLE001 - one bad file must not stop the rest
-        return failure(job, error)
+        return failure(job, error, ledger)
     ledger.add(job, result)
     return Outcome(job.name, "done", result=result)

@@ -19,8 +19,9 @@ from typing import Any, TextIO
 
 from rtcore.errors import AudioFileError
 
-__all__ = ["Job", "Ledger", "Outcome", "fingerprint"]
+__all__ = ["LEDGER", "Job", "Ledger", "Outcome", "fingerprint", "made_folder"]
 
+#: In a folder of outputs: what they were made from, and what holds the folder for one run.
 LEDGER, LOCK = ".rtcore-jobs.jsonl", ".rtcore-jobs.lock"
 #: Files under a temporary name, as the Writer calls them.
 _PARTS = ".rtcore-*.part"
@@ -64,6 +65,8 @@ class Outcome:
         0, or what the error calls for: 2 bad input, 1 a check failed, 3 the environment.
     result : dict
         What the worker function gave, now or in an earlier run.
+    removed : bool
+        Whether the job failed and an older output, made from something else, was taken away.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Outcome:
     error: str = ""
     exit_code: int = 0
     result: dict[str, Any] = field(default_factory=dict)
+    removed: bool = False
 
 
 def fingerprint(*parts: bytes | str | Path) -> str:
@@ -84,11 +88,27 @@ def fingerprint(*parts: bytes | str | Path) -> str:
     total = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
-            data = _content(part)
+            total.update(_content_digest(part))
         else:
             data = part.encode() if isinstance(part, str) else part
-        total.update(hashlib.sha256(data).digest())
+            total.update(hashlib.sha256(data).digest())
     return total.hexdigest()
+
+
+def made_folder(path: Path) -> Path:
+    """Make a folder for outputs, and those above it, where they are missing; give it.
+
+    Raises
+    ------
+    AudioFileError
+        Where there is a file in the way, the disk is read-only and the like.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the folder cannot be made ({error.strerror or error}); name another place"
+        raise AudioFileError(f"{path}: {what}") from error
+    return path
 
 
 class Ledger:
@@ -104,6 +124,7 @@ class Ledger:
         self.folder = folder
         self._path = folder / LEDGER
         self._entries = dict(_entries(self._path))
+        self._forgotten = False
         self._file: TextIO | None = None
 
     @contextmanager
@@ -129,7 +150,7 @@ class Ledger:
     def result(self, job: Job) -> dict[str, Any] | None:
         """Give what an earlier run said of a job, if its output is still that run's."""
         entry = self._entries.get(job.output.name)
-        if entry is None or not job.key or entry.get("key") != job.key:
+        if self._forgotten or entry is None or not job.key or entry.get("key") != job.key:
             return None
         if entry.get("file") != _stamp(job.output):
             return None
@@ -138,7 +159,23 @@ class Ledger:
 
     def forget(self) -> None:
         """Let all jobs be done again in this run."""
-        self._entries.clear()
+        self._forgotten = True
+
+    def remove_stale(self, job: Job) -> bool:
+        """Take away the output of a job that failed, where an earlier run made it of other things.
+
+        It would be mistaken for what was asked for now. What no run of this folder has written,
+        or what was made of the same things (the disk is full, say), stays.
+        """
+        entry = self._entries.get(job.output.name)
+        if entry is None or (job.key and entry.get("key") == job.key):
+            return False
+        if entry.get("file") != _stamp(job.output):
+            return False
+        with contextlib.suppress(OSError):
+            job.output.unlink()
+            return True
+        return False
 
     def add(self, job: Job, result: dict[str, Any]) -> None:
         """Remember a job whose output has its name."""
@@ -149,11 +186,15 @@ class Ledger:
         self._file.flush()
 
 
-def _content(path: Path) -> bytes:
+def _content_digest(path: Path) -> bytes:
+    """Hash a file piece by piece, however long it is; a pipe or a device counts as empty."""
     try:
-        return path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return hashlib.sha256().digest()  # whoever needs the file says that it is none
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
     except FileNotFoundError:
-        return b""  # whoever needs the file says that it is missing
+        return hashlib.sha256().digest()  # whoever needs the file says that it is missing
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}; check its name and its rights"
         raise AudioFileError(f"{path}: {what}") from error

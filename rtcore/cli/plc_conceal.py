@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.output import json_option, print_json, progress
+from rtcore.cli.output import json_option, print_json, progress, warn
 
 if TYPE_CHECKING:
     from rtcore.chain.config import ChainConfig
@@ -134,6 +134,7 @@ class _Tally:
         if len(self.failed) > _SHOWN:
             more = f"{len(self.failed) - _SHOWN} more clips failed"
             click.echo(f"error: {more}; --json lists all of them", err=True)
+        self._tell_removed(target)
         if as_json:
             print_json(self._as_dict(target, aligned=aligned))
             return
@@ -144,6 +145,13 @@ class _Tally:
             fate = "taken out: the output lies over the input" if aligned else "left in"
             times = ", ".join(f"{f} frames ({1000 * f / r:g} ms at {r} Hz)" for f, r in late)
             click.echo(f"latency of {times} was {fate}")
+
+    def _tell_removed(self, target: Path) -> None:
+        """Say which outputs of earlier runs were taken away."""
+        names = [outcome.name for outcome in self.failed if outcome.removed]
+        if names:
+            what = f"{len(names)} older outputs of clips that failed now ({', '.join(names[:3])})"
+            warn(f"{what} were removed from {target}: they were made from something else")
 
     def _speed(self) -> str:
         sound_s = sum(o.result["frames"] / o.result["sample_rate"] for o in self.done)

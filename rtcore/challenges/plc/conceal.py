@@ -13,6 +13,7 @@ import numpy as np
 
 from rtcore.audiofile import info
 from rtcore.challenges.jobs import Job, Ledger, Outcome, fingerprint, run_jobs, usable_cores
+from rtcore.challenges.ledger import LEDGER, made_folder
 from rtcore.challenges.plc.concealer import Concealer, ConcealSettings
 from rtcore.challenges.plc.layout import Clip, ClipSet
 from rtcore.challenges.plc.traces import PACKETS_PER_SECOND, packet_frames
@@ -79,7 +80,7 @@ def conceal_set(
         Processes; as many as pay, up to one for each core, where None. A script of yours needs
         ``if __name__ == "__main__":`` then, as always with processes that Python spawns.
     again : bool
-        Do all clips, whatever is there.
+        Do all clips, whatever is there: also over sounds in `target` that no run has written.
 
     Yields
     ------
@@ -91,13 +92,12 @@ def conceal_set(
     ConfigError, AudioFileError
         Where the folder cannot be used, or the chain cannot be built for the first clip.
     """
-    _check_target(found, target)
+    _check_target(found, target, again=again)
     concealer = Concealer(config, settings)
     needed_s = _warm_up(concealer, found.clips)
     if workers is None:
         workers = max(1, min(usable_cores(), int(needed_s / _WORTH_A_PROCESS_S)))
-    target.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(target)
+    ledger = Ledger(made_folder(target))
     with ledger.writing():
         jobs: Iterator[Job] = plan(found.clips, target, concealer)
         if again:
@@ -136,13 +136,23 @@ def _warm_up(concealer: Concealer, clips: tuple[Clip, ...]) -> float:
     return 0.0
 
 
-def _check_target(found: ClipSet, target: Path) -> None:
-    """Refuse a folder whose files would be overwritten."""
+def _check_target(found: ClipSet, target: Path, *, again: bool) -> None:
+    """Refuse a folder whose files would be overwritten, or that would become part of the set."""
     if target.exists() and not target.is_dir():
         raise ConfigError(str(target), "is a file; name a folder for the concealed clips")
     sounds = {path.parent.resolve() for c in found.clips for path in (c.sound, c.clean) if path}
     if target.resolve() in sounds:
         what = "holds the input, which would be overwritten; name another folder"
+        raise ConfigError(str(target), what)
+    if target.resolve() in {found.folder.resolve(), found.path.resolve()}:
+        what = "is the set itself, and concealed clips would be taken for lossy ones; name "
+        raise ConfigError(str(target), f"{what}another folder")
+    if again or (target / LEDGER).exists():
+        return
+    foreign = [clip.name for clip in found.clips if (target / clip.name).exists()]
+    if foreign:
+        what = f"holds {len(foreign)} files with the clips' names ({', '.join(foreign[:3])}) that "
+        what += "`plc conceal` has not written; name another folder, or overwrite them with --again"
         raise ConfigError(str(target), what)
 
 

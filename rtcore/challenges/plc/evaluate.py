@@ -13,6 +13,7 @@ import numpy as np
 
 from rtcore.audiofile import read
 from rtcore.challenges.jobs import Job, Ledger, Outcome, fingerprint, run_jobs
+from rtcore.challenges.ledger import made_folder
 from rtcore.challenges.plc.bursts import STRATA, bursts_of, stratum_of
 from rtcore.challenges.plc.pairing import Heard, HeardSet
 from rtcore.challenges.plc.scores import SHORTEST_S, Scorer, how
@@ -108,8 +109,7 @@ def evaluate(
     scorer = Scorer(measures)  # also tells what is missing, once
     if target.exists() and not target.is_dir():
         raise ConfigError(str(target), "is a file; name a folder for the scores")
-    folder = target / CLIPS
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(target / CLIPS)
     ledger = Ledger(folder)
     with ledger.writing():
         if again:

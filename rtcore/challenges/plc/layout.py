@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rtcore.challenges.ledger import LEDGER
 from rtcore.challenges.plc.check import check_trace, empty_packets, fit_trace
 from rtcore.challenges.plc.meta import MetaRow, has_traces, parse_digits, read_meta
 from rtcore.challenges.plc.traces import TRACE_SUFFIX, packet_frames, read_trace
@@ -146,6 +147,8 @@ def find_set(path: Path, *, untraced: bool = False) -> ClipSet:
         raise ConfigError(str(path), what)
     found = _in_folder(path)
     if found is not None:
+        if not untraced:
+            _check_table(found)
         return found
     if untraced and _files(path, ".wav"):
         return _of_folder(path, path)
@@ -182,6 +185,15 @@ def _in_folder(folder: Path) -> ClipSet | None:
     return None
 
 
+def _check_table(found: ClipSet) -> None:
+    """Tell what is wrong with a csv where no sound has a trace beside it, instead of that."""
+    if found.layout == "2024" or any(found.folder.glob(f"*{TRACE_SUFFIX}")):
+        return
+    tables = sorted(_files(found.path, ".csv"), key=lambda file: file.name != META)
+    for table in tables[:1]:
+        read_meta(table)
+
+
 def _of_folder(path: Path, sounds: Path) -> ClipSet:
     """List a 2022 set: sounds without a trace, and traces without a sound, are told later."""
     names = {file.stem: file for file in _files(sounds, ".wav")}
@@ -216,11 +228,15 @@ def _of_csv(path: Path, table: Path) -> ClipSet:
 
 
 def _below(folder: Path) -> tuple[dict[str, list[Path]], dict[str, Path]]:
-    """Sort all sounds below a folder by name into lossy ones and clean ones."""
+    """Sort all sounds below a folder by name into lossy ones and clean ones.
+
+    What runs of rtcore have concealed into folders there is neither.
+    """
     lossy: dict[str, list[Path]] = {}
     clean: dict[str, Path] = {}
+    concealed = {ledger.parent for ledger in folder.rglob(LEDGER)}
     for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() != ".wav" or not file.is_file():
+        if file.suffix.lower() != ".wav" or not file.is_file() or file.parent in concealed:
             continue
         above = file.parent.relative_to(folder).as_posix().lower()
         if any(word in above for word in _CLEAN_WORDS):

@@ -120,6 +120,9 @@ def write_text(path: Path, text: str) -> None:
 def _decoded(file: Path) -> str:
     """Read a text of bounded length, in UTF-8 or with the mark of UTF-16."""
     try:
+        if file.exists() and not file.is_file() and not file.is_dir():
+            what = "is not a regular file; copy the trace into one first"
+            raise ConfigError(str(file), what)
         with file.open("rb") as stream:
             data = stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
