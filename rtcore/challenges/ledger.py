@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from rtcore.errors import AudioFileError
 
-__all__ = ["LEDGER", "Job", "Ledger", "Outcome", "fingerprint", "made_folder"]
+__all__ = ["LEDGER", "LOCK", "Job", "Ledger", "Outcome", "fingerprint", "held", "made_folder"]
 
 #: In a folder of outputs: what they were made from, and what holds the folder for one run.
 LEDGER, LOCK = ".rtcore-jobs.jsonl", ".rtcore-jobs.lock"
@@ -136,8 +136,7 @@ class Ledger:
         AudioFileError
             Where another run writes into the same folder.
         """
-        with (self.folder / LOCK).open("w") as lock:
-            _hold(lock, self.folder)
+        with held(self.folder, self.folder):
             self._entries = dict(_entries(self._path))
             for part in self.folder.glob(_PARTS):
                 part.unlink(missing_ok=True)
@@ -226,8 +225,29 @@ def _torn(path: Path) -> bool:
     return bool(data) and not data.endswith(b"\n")
 
 
+@contextmanager
+def held(folder: Path, name: Path) -> Iterator[None]:
+    """Hold a folder for one run; the system lets it go however the process ends.
+
+    Parameters
+    ----------
+    folder : Path
+        It gets a file to be locked.
+    name : Path
+        What an error calls it.
+
+    Raises
+    ------
+    AudioFileError
+        Where another run holds it.
+    """
+    with (folder / LOCK).open("w") as lock:
+        _hold(lock, name)
+        yield
+
+
 def _hold(lock: TextIO, folder: Path) -> None:
-    """Lock a folder; the system unlocks it however the process ends."""
+    """Lock a file, where the system knows locks."""
     try:
         import fcntl
     except ImportError:  # not on this system

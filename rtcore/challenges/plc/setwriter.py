@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rtcore.audiofile import write
+from rtcore.challenges.ledger import LOCK, held, made_folder
 from rtcore.challenges.plc.bursts import CELLS, STRATA, bursts_of
 from rtcore.challenges.plc.draw import MIX, Drawn
 from rtcore.challenges.plc.layout import CLEAN, LOSSY, META
@@ -173,15 +173,26 @@ class SetWriter:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a folder beside the target that takes its name at the end, or disappears."""
+    """Give a folder beside the target that takes its name at the end, or disappears.
+
+    What a killed run has left of it goes first.
+    """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         what = "is there already; name a new folder, or delete this one first"
         raise ConfigError(str(target), what)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".rtcore-{secrets.token_hex(6)}.part")
-    part.mkdir()
-    try:
-        yield part
-        os.replace(part, target)  # noqa: PTH105 - Path.replace refuses an empty folder elsewhere
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    if target.resolve() == Path.cwd():
+        raise ConfigError(str(target), "is the folder you are in; name a new folder in it")
+    whole = target.resolve()
+    part = made_folder(whole.with_name(f".rtcore-{whole.name}.part"))
+    with held(part, target):
+        try:
+            for left in part.iterdir():
+                if left.is_dir():
+                    shutil.rmtree(left)
+                elif left.name != LOCK:
+                    left.unlink()
+            yield part
+            (part / LOCK).unlink()
+            os.replace(part, whole)  # noqa: PTH105 - Path.replace refuses an empty folder elsewhere
+        finally:
+            shutil.rmtree(part, ignore_errors=True)

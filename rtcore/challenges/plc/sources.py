@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rtcore.audiofile import read
+from rtcore.challenges.plc.layout import LOSSY
 from rtcore.challenges.plc.traces import packet_frames
 from rtcore.errors import AudioFileError, ConfigError
 
@@ -55,6 +56,8 @@ class SkippedSources:
 def clean_files(folder: Path) -> list[Path]:
     """List the sounds in a folder and below, or the one file that was named.
 
+    Folders called ``lossy_signals`` below it hold no clean speech and are passed over.
+
     Raises
     ------
     ConfigError
@@ -62,7 +65,8 @@ def clean_files(folder: Path) -> list[Path]:
     """
     if folder.is_file():
         return [folder]
-    found = [f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file()]
+    files = (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
+    found = [file for file in files if LOSSY not in file.relative_to(folder).parts]
     if not found:
         what = "holds no clean speech" if folder.is_dir() else "there is no such folder"
         remedy = "name a folder with .wav, .flac or .ogg files"

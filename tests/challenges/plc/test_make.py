@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtcore.challenges.ledger import held
 from rtcore.challenges.plc.bursts import bursts_of
 from rtcore.challenges.plc.layout import find_set
 from rtcore.challenges.plc.traces import read_trace, write_trace
@@ -229,3 +230,51 @@ class TestTarget:
         assert 2 == result.exit_code
         assert "the disk is full" in result.stderr
         assert ["speech"] == [p.name for p in Path().iterdir()]
+
+    def test_after_a_kill(self, rtcore, speech):
+        """What a killed run left is swept up, and is no part of the set."""
+        left = Path(".rtcore-set.part")
+        (left / "lossy_signals").mkdir(parents=True)
+        (left / "lossy_signals/99.wav").write_bytes(b"half")
+        (left / "notes").write_text("half")
+        assert 0 == rtcore("plc", "make", speech, "set", *MODEL).exit_code
+        assert ["set", "speech"] == sorted(p.name for p in Path().iterdir())
+        names = {"clean_signals", "lossy_signals", "manifest.json", "metadata.csv"}
+        assert names == {p.name for p in Path("set").iterdir()}
+        assert not Path("set/lossy_signals/99.wav").exists()
+
+    def test_two_runs(self, rtcore, speech):
+        """A second run into the same folder is refused, and the first one's work stays."""
+        part = Path(".rtcore-set.part")
+        part.mkdir()
+        (part / "half").touch()
+        with held(part, Path("set")):
+            result = rtcore("plc", "make", speech, "set", *MODEL)
+        assert 2 == result.exit_code
+        assert "set: another run writes into this folder" in result.stderr
+        assert (part / "half").exists()
+
+    def test_here(self, rtcore, speech, monkeypatch):
+        """The folder one is in cannot be replaced under one's feet."""
+        Path("empty").mkdir()
+        monkeypatch.chdir("empty")
+        result = rtcore("plc", "make", speech, ".", *MODEL)
+        assert 2 == result.exit_code
+        assert "is the folder you are in; name a new folder" in result.stderr
+
+    def test_a_file_in_the_way(self, rtcore, speech):
+        """A folder that cannot be made is told."""
+        Path("file").touch()
+        result = rtcore("plc", "make", speech, "file/set", *MODEL)
+        assert 2 == result.exit_code
+        assert "the folder cannot be made (" in result.stderr
+
+
+def test_lossy_sounds_are_no_clean_speech(rtcore, speech):
+    """A set's folder gives its clean sounds; what lost packets is not taken for speech."""
+    rtcore("plc", "make", speech, "set", *MODEL)
+    assert 0 == rtcore("plc", "make", "set", "again", *MODEL).exit_code
+    sources = {
+        row.split(",")[1] for row in Path("again/metadata.csv").read_text().split("\n")[1:-1]
+    }
+    assert {"clean_signals"} == {source.partition("/")[0] for source in sources}
