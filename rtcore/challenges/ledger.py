@@ -19,7 +19,17 @@ from typing import Any, TextIO
 
 from rtcore.errors import AudioFileError
 
-__all__ = ["LEDGER", "LOCK", "Job", "Ledger", "Outcome", "fingerprint", "held", "made_folder"]
+__all__ = [
+    "LEDGER",
+    "LOCK",
+    "Job",
+    "Ledger",
+    "Outcome",
+    "fingerprint",
+    "held",
+    "made_folder",
+    "results_in",
+]
 
 #: In a folder of outputs: what they were made from, and what holds the folder for one run.
 LEDGER, LOCK = ".rtcore-jobs.jsonl", ".rtcore-jobs.lock"
@@ -183,6 +193,16 @@ class Ledger:
         entry = {"name": job.output.name, "key": job.key, "file": stamp, "result": result}
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
+
+
+def results_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Give what runs have said of the outputs in a folder that are still theirs, by file name."""
+    latest = dict(_entries(folder / LEDGER))
+    return {
+        name: entry["result"]
+        for name, entry in latest.items()
+        if isinstance(entry.get("result"), dict) and entry.get("file") == _stamp(folder / name)
+    }
 
 
 def _content_digest(path: Path) -> bytes:

@@ -133,11 +133,17 @@ def score_all(
     from rtcore.challenges.jobs import usable_cores
     from rtcore.challenges.plc.evaluate import evaluate as run
     from rtcore.challenges.plc.evaluate import score_of
+    from rtcore.challenges.plc.pairing import made_with
 
     if found.missing:
         count, first = len(found.missing), ", ".join(found.missing[:3])
         warn(f"{found.folder} has no sound of {count} clips of the set ({first}); means leave "
              "them out")  # fmt: skip
+    chains = made_with(found)
+    if len(chains) > 1:
+        counts = " and ".join(str(count) for count in chains.values())
+        warn(f"{found.folder} mixes what {len(chains)} chains have concealed ({counts} clips); "
+             "conceal all of them with one")  # fmt: skip
     # A process takes as long to start as a few clips take to score.
     enough = max(1, len(found.sounds) // _CLIPS_A_PROCESS)
     workers = options["jobs"] or min(usable_cores(), enough)

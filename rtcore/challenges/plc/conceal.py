@@ -42,17 +42,19 @@ def plan(clips: tuple[Clip, ...], target: Path, concealer: Concealer) -> Iterato
     """
     keys: dict[tuple[int, int], str] = {}
     for clip in clips:
-        task = (clip, target / clip.name)
+        made_with = ""
         try:
             header = info(clip.sound)
             format_ = (header.sample_rate, header.channels)
             if format_ not in keys:
                 keys[format_] = concealer.fingerprint(concealer.chain(*format_))
             trace = clip.digits if clip.digits is not None else Path(clip.trace)
+            made_with = keys[format_][:16]
             key = fingerprint(keys[format_], clip.sound, trace)
         except RtcoreError:
             key = ""  # matches nothing: the worker finds the same fault and reports it
-        yield Job(clip.name, target / clip.name, key, task)
+        output = target / clip.name
+        yield Job(clip.name, output, key, (clip, output, made_with))
 
 
 def conceal_set(
@@ -164,5 +166,5 @@ def _set_up(config: ChainConfig, settings: ConcealSettings) -> None:
     _own[:] = [Concealer(config, settings)]
 
 
-def _work(task: tuple[Clip, Path]) -> dict[str, Any]:
+def _work(task: tuple[Clip, Path, str]) -> dict[str, Any]:
     return _own[0].work(task)

@@ -177,9 +177,10 @@ class Concealer:
             "latency_frames": self.chain(rate, len(x)).latency_frames,
         }
 
-    def work(self, task: tuple[Clip, Path]) -> dict[str, Any]:
-        """Conceal the clip of a job."""
-        return self.conceal_clip(*task)
+    def work(self, task: tuple[Clip, Path, str]) -> dict[str, Any]:
+        """Conceal the clip of a job; the result says what with, as a part of a fingerprint."""
+        clip, target, made_with = task
+        return {**self.conceal_clip(clip, target), "made_with": made_with}
 
     def fingerprint(self, chain: Chain) -> str:
         """Give a fingerprint of all that an output depends on but its clip.

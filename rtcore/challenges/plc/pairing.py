@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtcore.challenges.ledger import results_in
 from rtcore.challenges.plc.layout import CLEAN, Clip, find_set, natural
 from rtcore.errors import ConfigError, RtcoreError
 
-__all__ = ["Heard", "HeardSet", "find_heard"]
+__all__ = ["Heard", "HeardSet", "find_heard", "made_with"]
 
 _SUFFIXES = (".wav", ".flac")
 
@@ -99,6 +101,25 @@ def find_heard(folder: Path, reference: Path | None = None, traces: Path | None 
     )
     missing = tuple(sorted(clips.keys() - files.keys(), key=natural))
     return HeardSet(folder, sounds, missing, compares, traces is not None)
+
+
+def made_with(found: HeardSet) -> dict[str, int]:
+    """Count the sounds of a folder by the chain that `plc conceal` made them with.
+
+    Returns
+    -------
+    dict
+        Fingerprint to count, for the sample rate with the most chains. One entry or none is as it
+        should be; more are there where a run was ended early, or had a ``--limit``, after another.
+    """
+    results = results_in(found.folder)
+    rates: dict[int, Counter[str]] = {}
+    for heard in found.sounds:
+        result = results.get(heard.sound.name, {})
+        if result.get("made_with"):
+            rates.setdefault(result.get("sample_rate", 0), Counter())[result["made_with"]] += 1
+    most: Counter[str] = max(rates.values(), key=len, default=Counter())
+    return dict(most)
 
 
 def _heard(

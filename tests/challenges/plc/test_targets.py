@@ -14,7 +14,7 @@ import soundfile
 
 from rtcore.challenges.plc.traces import write_trace
 
-LOST = np.array([0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0, 0], bool)
+LOST = np.array([0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0], bool)
 HOLD = ["-p", "hold-last"]
 
 
@@ -40,7 +40,7 @@ def set22(home):
 def set24(home):
     """Write a set of 2024 with two clips, in a folder of any name."""
     rows = [
-        f"{name}.wav,48000,12,{make_clip(home / 'set24/noisy', name, 48000)}" for name in (1, 2)
+        f"{name}.wav,48000,14,{make_clip(home / 'set24/noisy', name, 48000)}" for name in (1, 2)
     ]
     (home / "set24/val_meta.csv").write_text("\n".join(["file,rate,packets,trace", *rows]))
     return home / "set24"
@@ -137,6 +137,31 @@ class TestStaleOutputs:
         result = rtcore("plc", "conceal", set22, "out", *HOLD)
         assert 2 == result.exit_code
         assert b"dear" == Path("out/2.wav").read_bytes()
+
+
+class TestMixedOutputs:
+    """A folder in which two chains' outputs lie is told before it is scored."""
+
+    def test_two_chains(self, rtcore, set22):
+        """After a run with a limit it is warned of; after the whole run it is not."""
+        score = ["--reference", set22 / "lossy_signals", "--measures", "lsd", "--jobs", 1]
+        rtcore("plc", "conceal", set22, "out", *HOLD)
+        rtcore("plc", "conceal", set22, "out", "-p", "plc-zero", "--limit", 1)
+        mixed = rtcore("plc", "evaluate", "out", *score)
+        assert 0 == mixed.exit_code, mixed.stderr
+        assert "out mixes what 2 chains have concealed (1 and 1 clips)" in mixed.stderr
+        rtcore("plc", "conceal", set22, "out", "-p", "plc-zero")
+        assert "mixes" not in rtcore("plc", "evaluate", "out", *score).stderr
+
+    def test_two_rates(self, rtcore, set22):
+        """One chain for clips of two rates is one chain."""
+        make_clip(set22 / "lossy_signals", 3, 48000)
+        write_trace(set22 / "lossy_signals/3_is_lost.txt", LOST)
+        rtcore("plc", "conceal", set22, "out", *HOLD)
+        score = ["--reference", set22 / "lossy_signals", "--measures", "lsd", "--jobs", 1]
+        result = rtcore("plc", "evaluate", "out", *score)
+        assert "3 done" in result.stdout
+        assert "mixes" not in result.stderr
 
 
 class TestTables:
