@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from rtcore.chain.checks import check_stream, planar_sound
+from rtcore.chain.checks import check_same_stream, check_stream, find_plugin, planar_sound
 from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
 from rtcore.chain.stream import Stream
 from rtcore.chain.table import Table
-from rtcore.errors import ConfigError, ParameterError, StreamError, did_you_mean
+from rtcore.errors import ConfigError, StreamError
 from rtcore.kernels.context import Flag
 from rtcore.plugin import Plugin, Spec
 
@@ -417,21 +417,7 @@ class Chain:
                 "another from the same elements"
             )
             raise StreamError(msg)
-        ours = (self.sample_rate, self.spec.dtype, self.channels_in, self.channels_out)
-        theirs = (other.sample_rate, other.spec.dtype, other.channels_in, other.channels_out)
-        if ours != theirs:
-            msg = (
-                "a chain that takes over must be for the same stream; it is for "
-                f"{theirs}, this one for {ours}"
-            )
-            raise ConfigError("swap", msg)
-        if self.table.graph.block_frames % other.table.graph.block_frames:
-            promised, wanted = self.table.graph.block_frames, other.table.graph.block_frames
-            msg = (
-                f"the new chain wants blocks of {wanted} frames, this stream has "
-                f"{promised}; build it with block_frames = {promised}"
-            )
-            raise ConfigError("swap", msg)
+        check_same_stream(self.table.graph, other.table.graph)
         other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
         say = {"event": "swap", "chain": logged_chain(self, other)}
@@ -461,24 +447,7 @@ class Chain:
         ParameterError
             Where there is none, or more than one of that id.
         """
-        if isinstance(which, int):
-            if not 0 <= which < len(self.nodes):
-                what = f"there is no number {which}; the chain has {len(self.nodes)}"
-                raise ParameterError("plugin", what)
-            return which
-        hits = [k for k, p in enumerate(self.nodes) if which in (p.path, p.node.plugin.id)]
-        if len(hits) == 1:
-            return hits[0]
-        known = [p.node.plugin.id for p in self.nodes]
-        if hits:
-            places = ", ".join(self.nodes[k].path for k in hits)
-            raise ParameterError(
-                "plugin", f"'{which}' stands in the chain {len(hits)} times; name one of {places}"
-            )
-        raise ParameterError(
-            "plugin",
-            f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}",
-        )
+        return find_plugin(self.nodes, which)
 
     def _mark(self, flags: Flag) -> None:
         if flags != self._flags:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numba import carray
 
+from rtcore.chain.door import first_bad, give, silence_bad, take_channel
 from rtcore.chain.records import CHAIN, COMMAND, EVENT, STEP, STREAM, Command, Event
 from rtcore.kernels.abi import call_process, copy_bytes, pointer, size_of
 from rtcore.kernels.context import CONTEXT, CONTROL, HEADER
@@ -38,46 +39,6 @@ _PARAM, _SWAP_STEP, _SWAP_CHAIN = (
 )
 _RESET, _FLAGS = int(Command.RESET), int(Command.FLAGS)
 _APPLIED, _RETIRED, _FAULT = int(Event.APPLIED), int(Event.RETIRED), int(Event.FAULT)
-
-
-@native
-def _first_bad(words: Any, channels: int, frames: int, exponent: Any) -> int:
-    worst = exponent ^ exponent
-    for i in range(channels * frames):
-        worst = max(worst, words[i] & exponent)
-    if worst < exponent:
-        return frames
-    for i in range(frames):
-        for c in range(channels):
-            if (words[c * frames + i] & exponent) == exponent:
-                return i
-    return frames
-
-
-@native
-def first_bad(address: int, channels: int, frames: int, real: Any) -> int:
-    """Give the first frame that holds a NaN or Inf in any channel, or ``frames``.
-
-    The exponent bits are tested: no compiler flag can optimise that away.
-    """
-    count = channels * frames
-    if size_of(real) == 4:
-        words = carray(pointer(address, np.int32), (count,))
-        return _first_bad(words, channels, frames, np.int32(0x7F800000))
-    longs = carray(pointer(address, np.int64), (count,))
-    return _first_bad(longs, channels, frames, np.int64(0x7FF0000000000000))
-
-
-@native
-def _silence_bad(address: int, count: int, real: Any) -> int:
-    """Put zeros where there is NaN or Inf; give their number."""
-    values = carray(pointer(address, real), (count,))
-    found = 0
-    for i in range(count):
-        if first_bad(address + np.uintp(i * size_of(real)), 1, 1, real) == 0:
-            values[i] = 0
-            found += 1
-    return found
 
 
 @native
@@ -216,69 +177,6 @@ def _run_steps(stream: Any, chain: Any, frames: int, real: Any, scratch: Any) ->
 
 
 @native
-def _take(source: Any, target: Any, stride: int, exponent: Any, sign: Any) -> Any:
-    """Copy samples as bits, subnormal ones as zeros; give the largest exponent.
-
-    A kernel that only copies would hand a subnormal number on, and keep it in its state: the
-    flags that flush subnormals act on arithmetic alone.  So none comes past this door.
-    """
-    worst = exponent ^ exponent
-    if stride == 1:
-        for i in range(target.size):
-            scale = source[i] & exponent
-            target[i] = source[i] if scale != 0 else source[i] & sign
-            worst = max(worst, scale)
-    else:
-        for i in range(target.size):
-            scale = source[i * stride] & exponent
-            target[i] = source[i * stride] if scale != 0 else source[i * stride] & sign
-            worst = max(worst, scale)
-    return worst
-
-
-@native
-def _take_channel(source: int, target: int, stride: int, frames: int, real: Any) -> bool:
-    """Copy one channel to a planar buffer; say whether all of it is finite."""
-    span = (frames - 1) * stride + 1
-    if size_of(real) == 4:
-        exponent = np.int32(0x7F800000)
-        words = carray(pointer(source, np.int32), (span,))
-        return (
-            _take(
-                words,
-                carray(pointer(target, np.int32), (frames,)),
-                stride,
-                exponent,
-                np.int32(-0x80000000),
-            )
-            < exponent
-        )
-    wide = np.int64(0x7FF0000000000000)
-    longs = carray(pointer(source, np.int64), (span,))
-    return (
-        _take(
-            longs,
-            carray(pointer(target, np.int64), (frames,)),
-            stride,
-            wide,
-            np.int64(-0x8000000000000000),
-        )
-        < wide
-    )
-
-
-@native
-def _give(source: Any, target: Any, stride: int) -> None:
-    """Copy one channel to where it is wanted."""
-    if stride == 1:
-        for i in range(source.size):
-            target[i] = source[i]
-    else:
-        for i in range(source.size):
-            target[i * stride] = source[i]
-
-
-@native
 def _load(
     stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames: int, real: Any
 ) -> None:
@@ -287,9 +185,9 @@ def _load(
     for c in range(chain.channels_in):
         source = np.uintp(inputs[c]) + np.uintp(offset * stride * size_of(real))
         target = np.uintp(chain.input) + np.uintp(c * frames * size_of(real))
-        good = _take_channel(source, target, stride, frames, real) and good
+        good = take_channel(source, target, stride, frames, real) and good
     if not good:
-        stream.input_faults += _silence_bad(np.uintp(chain.input), chain.channels_in * frames, real)
+        stream.input_faults += silence_bad(np.uintp(chain.input), chain.channels_in * frames, real)
 
 
 @native
@@ -320,7 +218,7 @@ def _play(
     for c in range(chain.channels_out):
         place = np.uintp(outputs[c]) + np.uintp(offset * out_stride * size_of(real))
         target = carray(pointer(place, real), ((frames - 1) * out_stride + 1,))
-        _give(result[c], target, out_stride)
+        give(result[c], target, out_stride)
 
 
 @native
