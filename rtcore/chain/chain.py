@@ -5,20 +5,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtcore.chain.checks import check_same_stream, check_stream, find_plugin, planar_sound
+from rtcore.chain.checks import (
+    check_same_place,
+    check_same_stream,
+    check_stream,
+    find_plugin,
+    planar_sound,
+)
 from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
+from rtcore.chain.sides import find_side
 from rtcore.chain.stream import Stream
 from rtcore.chain.table import Table
-from rtcore.errors import ConfigError, StreamError
+from rtcore.errors import StreamError
 from rtcore.kernels.context import Flag
 from rtcore.plugin import Plugin, Spec
+from rtcore.sides import vectors_of
 
 _FADE_S = 0.05
 _NO_FLAGS = Flag(0)  # to make one takes as long as to play a block
@@ -306,6 +315,42 @@ class Chain:
             else:
                 self._redesign(number, placed, changed, at_frame, say)
 
+    def feed(
+        self, name: str, vectors: Any, *, at_frame: Any = None, rate_hz: float | None = None
+    ) -> int:
+        """Hand vectors to a side input, from any thread, while it plays or before.
+
+        A vector holds from its frame until the next one does, or, where it comes late, from the
+        next frame on.  A plugin with a hop gets the one that holds at its hop's last frame.
+
+        Parameters
+        ----------
+        name : str
+            Of a side input that a plugin declares.
+        vectors : array
+            Of finite numbers, (width,) or (vectors, width).
+        at_frame : int or array of int, optional
+            Position from which the first vector, or each, holds; the next frame by default.
+        rate_hz : float, optional
+            Vectors in a second, after the first; the declared rate by default.
+
+        Returns
+        -------
+        int
+            How many found room: where thousands wait, others are dropped and counted.
+
+        Raises
+        ------
+        ParameterError
+            Where no plugin has such a side input.
+        StreamError
+            Where the vectors do not fit it, or are not in the order of their frames.
+        """
+        slot = find_side(self.nodes, name)
+        rows = vectors_of(name, slot.declared.width, vectors)
+        frames = slot.frames(len(rows), at_frame, rate_hz)
+        return self.stream.feed(slot, rows, frames)
+
     def _aim(
         self,
         number: int,
@@ -364,14 +409,10 @@ class Chain:
     def _replace(self, number: int, node: Node, at_frame: int, say: Any) -> None:
         placed = self.nodes[number]
         old = placed.node
-        if (node.latency_frames, node.channels_out) != (old.latency_frames, old.channels_out):
-            msg = (
-                f"would change the latency from {old.latency_frames} to "
-                f"{node.latency_frames} frames (or the channels "
-                f"from {old.channels_out} to {node.channels_out}) while it plays; swap the "
-                "whole chain instead"
-            )
-            raise ConfigError(placed.path, msg)
+        check_same_place(placed.path, node, old)
+        nodes = [*self.nodes]
+        nodes[number] = replace(placed, node=node)
+        self.stream.sides.bind(nodes)
         self.stream.wake([node])
         pair = self.table.template(node)
         fade = self._fade_frames
@@ -420,7 +461,9 @@ class Chain:
         check_same_stream(self.table.graph, other.table.graph)
         other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
-        say = {"event": "swap", "chain": logged_chain(self, other)}
+        held = other.stream.sides.held()
+        say = {"event": "swap", "chain": logged_chain(self, other), "sides": held}
+        self.stream.sides.bind(other.nodes, other.stream.sides)
         self.stream.wake([placed.node for placed in other.nodes])
         self.stream.keep(address, other.table)
         try:
@@ -434,6 +477,7 @@ class Chain:
             )
         except StreamError:
             self.stream.let_go(address)
+            other.stream.sides.bind(other.nodes)
             raise
         self.table = self.stream.table = other.table
         self.elements = other.elements

@@ -12,6 +12,7 @@ from rtcore.errors import ConfigError, ParameterError, StreamError, did_you_mean
 
 if TYPE_CHECKING:
     from rtcore.chain.graph import Graph, PlacedNode
+    from rtcore.chain.node import Node
 
 _RATES = (1000.0, 384000.0)
 _MAX_CHANNELS = 64
@@ -98,6 +99,24 @@ def check_same_stream(ours: Graph, theirs: Graph) -> None:
             f"{promised}; build it with block_frames = {promised}"
         )
         raise ConfigError("swap", msg)
+
+
+def check_same_place(path: str, node: Node, old: Node) -> None:
+    """Refuse a node that cannot play in the place of another while it plays.
+
+    Raises
+    ------
+    ConfigError
+        Where the latency or the channels would change.
+    """
+    if (node.latency_frames, node.channels_out) != (old.latency_frames, old.channels_out):
+        msg = (
+            f"would change the latency from {old.latency_frames} to "
+            f"{node.latency_frames} frames (or the channels "
+            f"from {old.channels_out} to {node.channels_out}) while it plays; swap the "
+            "whole chain instead"
+        )
+        raise ConfigError(path, msg)
 
 
 def find_plugin(nodes: Sequence[PlacedNode], which: int | str) -> int:

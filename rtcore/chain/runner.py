@@ -3,7 +3,8 @@
 
 Commands take effect at a frame, not at a block: where one falls inside a block the block is cut
 there.  So the result does not depend on how the stream is cut, and a session that was recorded
-with its commands' positions can be played again bit for bit.
+with its commands' positions can be played again bit for bit.  Vectors of side inputs are taken in
+the same way, at their frames.
 
 A chain that was replaced is freed by the control thread only after the ``RETIRED`` event for it
 has come back through the ring.  The event is put (release) after the last use and taken (acquire)
@@ -19,15 +20,16 @@ from numba import carray
 
 from rtcore.chain.door import first_bad, give, silence_bad, take_channel
 from rtcore.chain.records import CHAIN, COMMAND, EVENT, STEP, STREAM, Command, Event
+from rtcore.chain.sides_taken import FAR, take_sides
+from rtcore.chain.telling import tell, tell_of
 from rtcore.kernels.abi import call_process, copy_bytes, pointer, size_of
 from rtcore.kernels.context import CONTEXT, CONTROL, HEADER
 from rtcore.kernels.controls import aim
 from rtcore.kernels.histogram import histogram_add
 from rtcore.kernels.jit import native
 from rtcore.kernels.rt import now_ns
-from rtcore.rings import ring_drop, ring_peek, ring_put
+from rtcore.rings import ring_drop, ring_peek
 
-_FAR = 1 << 62
 _STEP_BYTES = STEP.itemsize
 _CONTROL_BYTES = CONTROL.itemsize
 _EVENT_BYTES = EVENT.itemsize
@@ -39,25 +41,6 @@ _PARAM, _SWAP_STEP, _SWAP_CHAIN = (
 )
 _RESET, _FLAGS = int(Command.RESET), int(Command.FLAGS)
 _APPLIED, _RETIRED, _FAULT = int(Event.APPLIED), int(Event.RETIRED), int(Event.FAULT)
-
-
-@native
-def _tell_of(
-    stream: Any, frame: int, kind: int, target: int, argument: int, serial: int, scratch: Any
-) -> None:
-    event = scratch[0]
-    event.frame = frame
-    event.kind = kind
-    event.target = target
-    event.argument = argument
-    event.serial = serial
-    if ring_put(np.uintp(stream.events), np.uintp(scratch.ctypes.data), 1) == 0:
-        stream.events_lost += 1
-
-
-@native
-def _tell(stream: Any, kind: int, target: int, argument: int, serial: int, scratch: Any) -> None:
-    _tell_of(stream, stream.position, kind, target, argument, serial, scratch)
 
 
 @native
@@ -81,6 +64,9 @@ def _play_step(
     if step.muted != 0:
         _fade_to_silence(step, out, last, 0, frames)
         return
+    context = carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0]
+    context.side_count = step.side_count
+    context.side = step.side
     status = call_process(
         np.uintp(step.fn), np.uintp(step.state), np.uintp(stream.context), x, y, np.int32(frames)
     )
@@ -97,7 +83,7 @@ def _play_step(
             last[c] = out[c, bad - 1]
     _fade_to_silence(step, out, last, bad, frames)
     if index >= 0:
-        _tell(stream, _FAULT, index, np.int64(status), np.int64(step.chain), scratch)
+        tell(stream, _FAULT, index, np.int64(status), np.int64(step.chain), scratch)
 
 
 @native
@@ -126,7 +112,7 @@ def _run_step(
 def _retire_old(stream: Any, step: Any, scratch: Any) -> None:
     """Let go of the step that this one replaced."""
     if step.old != 0:
-        _tell(stream, _RETIRED, np.int64(step.old), 0, 0, scratch)
+        tell(stream, _RETIRED, np.int64(step.old), 0, 0, scratch)
         step.old = 0
 
 
@@ -138,7 +124,7 @@ def _retire_chain(stream: Any, scratch: Any) -> None:
         steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
         for k in range(chain.step_count):
             _retire_old(stream, steps[k], scratch)
-        _tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
+        tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
         stream.old = 0
 
 
@@ -265,7 +251,7 @@ def _apply(stream: Any, command: Any, scratch: Any) -> None:
     elif kind == _FLAGS:
         carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0].flags = command.target
     due = command.waits_since if command.waits_since > 0 else stream.position
-    _tell_of(stream, due, _APPLIED, command.target, kind, command.serial, scratch)
+    tell_of(stream, due, _APPLIED, command.target, kind, command.serial, scratch)
 
 
 @native
@@ -295,6 +281,8 @@ def _swap_step(steps: Any, command: Any) -> None:
     step.control_count = new[0].control_count
     step.last = new[0].last
     step.histogram = new[0].histogram
+    step.side_count = new[0].side_count
+    step.side = new[0].side
     step.muted = 0
     step.mute_left = 0
     step.old = spare
@@ -329,7 +317,7 @@ def _until_next_command(stream: Any, scratch: Any) -> int:
     while True:
         waiting = ring_peek(np.uintp(stream.commands))
         if waiting == 0:
-            return _FAR
+            return FAR
         command = carray(pointer(waiting, COMMAND), (1,))[0]
         if command.frame > stream.position:
             return command.frame - stream.position
@@ -373,6 +361,7 @@ def stream_run(
     done = 0
     while done < frames:
         until = _until_next_command(stream, scratch)
+        until = min(until, take_sides(stream, scratch))
         chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
         now = min(frames - done, until, chain.max_frames)
         if stream.old != 0:
@@ -392,6 +381,7 @@ def stream_reset(stream_at: int) -> None:
     scratch = carray(pointer(np.uintp(stream.clock) + np.uintp(16), EVENT), (1,))
     while True:
         _until_next_command(stream, scratch)
+        take_sides(stream, scratch)
         _reset(stream, -1, scratch)  # ends all fades, so that a swap which waits for one can go on
         waiting = ring_peek(np.uintp(stream.commands))
         if waiting == 0 or carray(pointer(waiting, COMMAND), (1,))[0].frame > stream.position:
