@@ -17,6 +17,7 @@ from rtcore.chain.checks import (
     check_stream,
     find_plugin,
     planar_sound,
+    user_of,
 )
 from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
@@ -183,7 +184,7 @@ class Chain:
         """
         if self._owner is not None:
             msg = (
-                f"{_user(self._owner)} plays this chain; build a second chain from the "
+                f"{user_of(self._owner)} plays this chain; build a second chain from the "
                 "same elements"
             )
             raise StreamError(msg)
@@ -273,7 +274,7 @@ class Chain:
             Where an engine plays this chain.
         """
         if self._owner is not owner:
-            msg = f"{_user(self._owner)} plays this chain; stop it first"
+            msg = f"{user_of(self._owner)} plays this chain; stop it first"
             raise StreamError(msg)
         self.stream.restart()
         self._flags = Flag(0)
@@ -452,7 +453,7 @@ class Chain:
         from rtcore.chain.export import logged_chain
 
         if other is self or other._owner is not None:
-            user = "this very stream" if other is self else _user(other._owner)
+            user = "this very stream" if other is self else user_of(other._owner)
             msg = (
                 f"a chain that takes over must be fresh, but {user} plays it; build "
                 "another from the same elements"
@@ -497,8 +498,3 @@ class Chain:
         if flags != self._flags:
             self._flags = flags
             self.stream.mark(int(flags))
-
-
-def _user(owner: object) -> str:
-    """Say who plays a chain's elements."""
-    return "another chain" if isinstance(owner, Chain) else "an engine"

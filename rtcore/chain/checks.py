@@ -145,3 +145,10 @@ def find_plugin(nodes: Sequence[PlacedNode], which: int | str) -> int:
         "plugin",
         f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}",
     )
+
+
+def user_of(owner: object) -> str:
+    """Say who plays a chain's elements."""
+    from rtcore.chain.chain import Chain
+
+    return "another chain" if isinstance(owner, Chain) else "an engine"

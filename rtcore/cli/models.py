@@ -112,6 +112,17 @@ def show(name: str, as_json: bool) -> None:
                 for k, p in m.parameters.items()
             ],
         )
+    if m.sides:
+        click.echo()
+        columns = ("side input", "numbers", "at first", "rate Hz", "may be late s", "what it is")
+        print_table(columns, [_side_row(k, v) for k, v in m.sides.items()])
+
+
+def _side_row(name: str, side: Any) -> tuple[Any, ...]:
+    several = isinstance(side.initial, tuple)
+    first = ", ".join(f"{v:g}" for v in side.initial[:4]) + ", ..." if several else side.initial
+    late = "any time" if side.lateness_s is None else side.lateness_s
+    return (name, side.width, first, side.rate_hz or "-", late, side.doc)
 
 
 def _source(source: Any) -> str:
@@ -121,6 +132,8 @@ def _source(source: Any) -> str:
         return f"always {source.constant:g}"
     if source.parameter is not None:
         return f"parameter {source.parameter}"
+    if source.side is not None:
+        return f"side input {source.side}"
     return " + ".join(part.feature for part in source.parts)
 
 
