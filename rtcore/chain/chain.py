@@ -261,7 +261,7 @@ class Chain:
         return -(-self.spec.frames(_FADE_S) // step) * step
 
     def restart(self, owner: object | None = None) -> None:
-        """Forget all sound and begin a new stream, at frame 0 and without flags.
+        """Forget all sound, and vectors that wait; begin a new stream, at frame 0, without flags.
 
         Parameters
         ----------

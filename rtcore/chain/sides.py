@@ -60,7 +60,7 @@ class Slot:
         self.record["lateness_frames"] = -1 if late is None else spec.frames(late)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[int, np.ndarray[Any, Any]]] = deque()  # in the ring, for the log
-        self._fed = self._full = 0
+        self._fed = self._full = self._forgotten = 0
         self._newest = -1
 
     @property
@@ -121,10 +121,12 @@ class Slot:
                 return self._waiting.popleft()[1]
         return None
 
-    def begin_stream(self) -> None:
-        """Let frames count from 0 again; what waits goes on waiting."""
+    def forget(self) -> None:
+        """Let go of the vectors that wait; nothing may be playing."""
         with self._lock:
-            self._newest = self._newest if self._ring is not None and len(self._ring) else -1
+            self._forgotten += 0 if self._ring is None else len(self._ring.take())
+            self._waiting.clear()
+            self._newest = -1
 
     @property
     def waiting(self) -> int:
@@ -139,7 +141,11 @@ class Slot:
             "applied": int(record["applied"]),
             "late": int(record["late"]),
             "latest_frames": int(record["latest_frames"]),
-            "dropped": {"too_late": int(record["too_late"]), "full": self._full},
+            "dropped": {
+                "too_late": int(record["too_late"]),
+                "full": self._full,
+                "forgotten": self._forgotten,
+            },
             "waiting": self.waiting,
         }
 
@@ -199,10 +205,10 @@ class Board:
         """Give the newest side input of a name."""
         return next((slot for slot in reversed(self._slots) if slot.name == name), None)
 
-    def begin_stream(self) -> None:
-        """Let frames count from 0 again."""
+    def forget(self) -> None:
+        """Let go of the vectors that wait; nothing may be playing."""
         for slot in self._slots:
-            slot.begin_stream()
+            slot.forget()
 
     def told(self, number: int, serial: int, *, holds: bool) -> dict[str, Any]:
         """Say for the log which vector was taken; nothing where that changes no plugin's sound."""

@@ -261,12 +261,16 @@ class Stream:
         self._tell({"frame": self.position, "event": "reset", "plugin": "*"})
 
     def restart(self) -> None:
-        """Forget all sound and begin at frame 0; nothing may be playing."""
+        """Forget all sound and begin at frame 0; nothing may be playing.
+
+        Vectors that wait belong to the frames of the old stream, if any of it was played.
+        """
         stream_reset(self.address)
         self.poll()
+        if self.position > 0:
+            self.sides.forget()
         self.record["position"] = 0
         self._context["flags"] = 0
-        self.sides.begin_stream()
 
     def settle(self) -> None:
         """Let what is queued take effect and end all cross-fades, before another stream plays on.
