@@ -273,7 +273,7 @@ def _tell(report: FileReport, *, quiet: bool) -> None:
         what = f"{report.clipped} samples were clipped; lower the gain or write --subtype FLOAT"
         warn(f"{report.target}: {what}")
     for name, left in report.sides_left.items():
-        what = f"{left} vectors of --side {name} begin after the end of the sound"
+        what = f"{left} of the vectors of --side {name} begin after the end of the sound"
         warn(f"{report.target}: {what}; check their rate with --side-rate")
     for fault in report.faults:
         what = f"{fault['plugin']} gave {fault['what']} at frame {fault['frame']} and was muted"
