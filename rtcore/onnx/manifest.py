@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -430,23 +429,27 @@ class Manifest(BaseModel):
                 f"a gate passes hops on as they came, which does not fit a latency of "
                 f"{self.latency}; let the model give frames, or leave the gate out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
         for number, stage in enumerate(self.stage):
             for name, source in stage.inputs.items():
                 place = f"stage[{number}].inputs.{name}"
-                _declared(place, "parameter", source.parameter, self.parameters)
-                _declared(place, "side input", source.side, self.sides)
+                if source.parameter is not None and source.parameter not in self.parameters:
+                    raise ValueError(
+                        f"{place} asks for the parameter {source.parameter!r}, which is not among "
+                        "parameters"
+                    )
+                if source.side is not None and source.side not in self.sides:
+                    raise ValueError(
+                        f"{place} asks for the side input {source.side!r}, which is not among sides"
+                    )
         for what, names in (("parameter", self.parameters), ("side input", self.sides)):
             for name in names:
                 if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                     raise ValueError(f"{what} {name!r} needs a name of letters, digits and _")
         return self
-
-
-def _declared(place: str, what: str, name: str | None, there: Collection[str]) -> None:
-    """Refuse a name that the manifest uses and does not declare."""
-    if name is not None and name not in there:
-        table = "parameters" if what == "parameter" else "sides"
-        raise ValueError(f"{place} asks for the {what} {name!r}, which is not among {table}")
 
 
 def load_manifest(path: str | os.PathLike[str]) -> Manifest:
