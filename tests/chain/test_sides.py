@@ -307,7 +307,7 @@ class TestRefused:
     def test_one_name_two_meanings(self):
         """Two plugins that mean different things by one name cannot stand in one chain."""
         other = {"id": "t_other", "side_inputs": {"gains": SideInput(3)}}
-        with pytest.raises(ConfigError, match=r"plugin\[1\].*declares the side input 'gains' other"):
+        with pytest.raises(ConfigError, match=r"plugin\[1\].*side input 'gains' otherwise than"):
             Chain([Steered(), type("Other", (Steered,), other)()], channels=2)
 
     def test_too_many(self):
