@@ -20,6 +20,7 @@ __all__ = ["SideInput", "frames_of", "vectors_of"]
 
 MAX_WIDTH = 65536
 _LAST_FRAME = 1 << 60
+_TINY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def vectors_of(name: str, width: int, given: Any) -> np.ndarray[Any, Any]:
         )
         raise StreamError(msg)
     with np.errstate(over="ignore"):
-        vectors = np.ascontiguousarray(array, np.float32)
+        vectors = np.array(array, np.float32, order="C")  # the caller may change theirs
+    vectors[np.abs(vectors) < _TINY] = 0.0  # as for sound: nothing subnormal comes in
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
         msg = (

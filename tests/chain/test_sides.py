@@ -96,6 +96,14 @@ class TestWhatHolds:
         y.append(chain.process(X[:, 100:]))
         assert np.array_equal(np.concatenate(y, axis=1), scaled(X, [(0.5, 0.25)], [100]))
 
+    def test_no_subnormal_numbers(self):
+        """A subnormal number counts as zero, as in sound; the caller's array is left alone."""
+        chain, fed = chain_of(Steered()), np.array([1e-42, 1.0], np.float32)
+        chain.feed("gains", fed)
+        fed[1] = 5.0
+        assert np.array_equal(chain.process(X), X * np.float32([[0.0], [1.0]]))
+        assert fed[0] == np.float32(1e-42)
+
     def test_whole_blocks(self):
         """Where blocks were promised a vector holds from the next block on."""
         chain = chain_of(Steered(), block_frames=50)
