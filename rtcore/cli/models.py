@@ -11,6 +11,7 @@ import click
 
 from rtcore.cli.numbers import Number
 from rtcore.cli.output import json_option, print_json, print_prose, print_table, progress
+from rtcore.cli.side_table import print_sides
 from rtcore.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -112,17 +113,7 @@ def show(name: str, as_json: bool) -> None:
                 for k, p in m.parameters.items()
             ],
         )
-    if m.sides:
-        click.echo()
-        columns = ("side input", "numbers", "at first", "rate Hz", "may be late s", "what it is")
-        print_table(columns, [_side_row(k, v) for k, v in m.sides.items()])
-
-
-def _side_row(name: str, side: Any) -> tuple[Any, ...]:
-    several = isinstance(side.initial, tuple)
-    first = ", ".join(f"{v:g}" for v in side.initial[:4]) + ", ..." if several else side.initial
-    late = "any time" if side.lateness_s is None else side.lateness_s
-    return (name, side.width, first, side.rate_hz or "-", late, side.doc)
+    print_sides({name: side.declared() for name, side in m.sides.items()})
 
 
 def _source(source: Any) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 
@@ -128,3 +129,12 @@ def test_too_many_vectors(rtcore, sound):
     result = rtcore(*words, "--side-rate", 384000)
     assert 2 == result.exit_code
     assert "follow one another too fast" in result.stderr
+
+
+def test_shown(rtcore):
+    """A plugin's side inputs are shown with the rest of what it declares."""
+    shown = rtcore("plugins", "show", "t_steered").output
+    row = next(line for line in shown.splitlines() if line.startswith("gains"))
+    assert row.split() == ["gains", "2", "1,", "-1,", "...", "100", "0.01"]
+    entry = json.loads(rtcore("plugins", "show", "t_steered", "--json").output)
+    assert entry["side_inputs"]["gains"]["width"] == 2
