@@ -17,11 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from rtcore import Attached, ParameterError, Plugin, Prepared, Setting, Spec, kernel
+from rtcore import Attached, ParameterError, Plugin, Prepared, Setting, SideInput, Spec, kernel
 from rtcore.dsp.fft import fft_tables
 from rtcore.models import Bundle, find_bundle
 from rtcore.onnx.guard import FAULTS, NOT_FINITE, guard_buffers
-from rtcore.onnx.hop import is_heard, note_loss, run_instances, to_model_rate, to_stream_rate
+from rtcore.onnx.hop import (
+    is_heard,
+    note_loss,
+    run_instances,
+    take_sides,
+    to_model_rate,
+    to_stream_rate,
+)
 from rtcore.onnx.rates import RatePlan, plan_rates
 from rtcore.onnx.runner import LoadedBundle
 
@@ -76,6 +83,7 @@ class Model(Plugin):
         "calls": "u8[:, :, :]",
         "parity": "i8[:, :]",
         "lost": "f4[:]",
+        "fed": "f4[:]",
         "gathered": "f4[:, :]",
         "ready": "f4[:, :]",
         "arrived": "f4[:, :]",
@@ -101,6 +109,11 @@ class Model(Plugin):
     def hop(self, spec: Spec) -> int:
         """Give the stream's frames of a hop."""
         return self._plan(spec).frames
+
+    def sides(self, spec: Spec) -> dict[str, SideInput]:
+        """Give the bundle's side inputs; all channels are given the same vectors."""
+        del spec
+        return {name: side.declared() for name, side in self._found().manifest.sides.items()}
 
     def _found(self) -> Bundle:
         return find_bundle(self.bundle)
@@ -154,6 +167,7 @@ class Model(Plugin):
             "calls": np.zeros((instances, len(manifest.stage), 2), np.uint64),
             "parity": np.zeros((instances, len(manifest.stage)), np.int64),
             "lost": np.zeros(program.flags),
+            "fed": np.zeros(sum(side.width for side in manifest.sides.values())),
             "gathered": np.zeros((channels, manifest.hop)),
             "ready": np.zeros((channels, plan.delay_samples + plan.samples + 2 * manifest.hop)),
             "arrived": np.zeros((channels, plan.samples)),
@@ -214,6 +228,7 @@ class Model(Plugin):
         calls,
         parity,
         lost,
+        fed,
         gathered,
         ready,
         arrived,
@@ -237,6 +252,7 @@ class Model(Plugin):
     ):
         """Bring a hop to the model's rate, run it where its own hop is full, and bring it back."""
         to_model_rate(x, arrived, past_in, taps_in, state.down_in)
+        take_sides(ctx, fed)
         status = 0
         hop, capacity = gathered.shape[1], ready.shape[1]
         taken = 0
@@ -258,6 +274,7 @@ class Model(Plugin):
                     memory,
                     places,
                     lost,
+                    fed,
                     is_heard(lost, state.heard_flags),
                     calls,
                     parity,

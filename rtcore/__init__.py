@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     )
     from rtcore.hearing import Audiogram, Listener
     from rtcore.kernels import helper, kernel
+    from rtcore.kernels.side import side_vector
     from rtcore.plc import Concealer
     from rtcore.plugin import Attached, Param, Plugin, Prepared, Setting, Spec
+    from rtcore.sides import SideInput
 
 _HOME = {
     "__version__": "rtcore._version",
@@ -39,6 +41,8 @@ _HOME = {
     "Spec": "rtcore.plugin",
     "Prepared": "rtcore.plugin",
     "Attached": "rtcore.plugin",
+    "SideInput": "rtcore.sides",
+    "side_vector": "rtcore.kernels.side",
     "kernel": "rtcore.kernels",
     "helper": "rtcore.kernels",
     "Chain": "rtcore.chain",
@@ -82,11 +86,13 @@ __all__ = [
     "Prepared",
     "RtcoreError",
     "Setting",
+    "SideInput",
     "Spec",
     "StreamError",
     "__version__",
     "helper",
     "kernel",
+    "side_vector",
 ]
 
 

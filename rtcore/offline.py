@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rtcore.audiofile import AudioInfo, Writer, blocks, info
 from rtcore.chain import Chain
 from rtcore.errors import ConfigError
 from rtcore.replay import Replay, SessionLog
+from rtcore.sidefiles import SideFeeder, SideFile
 
 __all__ = ["FileReport", "Losses", "process_file", "stream_blocks"]
 
@@ -48,6 +49,8 @@ class FileReport:
         Integer samples that had to be clipped.
     faults : list of dict
         Plugins that gave NaN or Inf and were muted, with the frame.
+    sides_left : dict
+        Vectors of side inputs that begin after the end of the sound, by name.
     """
 
     source: Path
@@ -63,6 +66,7 @@ class FileReport:
     peak_db: float = -math.inf
     clipped: int = 0
     faults: list[dict[str, Any]] = field(default_factory=list)
+    sides_left: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def process_file(
     tail: bool = True,
     log: SessionLog | None = None,
     losses: Losses | None = None,
+    sides: Sequence[SideFile] = (),
     on_frames: Callable[[int], None] | None = None,
     **options: Any,
 ) -> FileReport:
@@ -137,6 +142,8 @@ def process_file(
         A session to be played again on the chain.
     losses : Losses, optional
         Packets of the file that never came.
+    sides : sequence of SideFile
+        What its side inputs are fed.
     on_frames : function, optional
         Called with the number of frames read since the last call.
     **options
@@ -167,9 +174,11 @@ def process_file(
         heard = _counted(
             blocks(source, feed_frames(chain), str(chain.spec.dtype)), report, on_frames
         )
-        for block in stream_blocks(chain, heard, tail=tail, log=log, losses=losses):
+        feeder = SideFeeder(sides, chain)
+        for block in stream_blocks(chain, heard, tail=tail, log=log, losses=losses, feeder=feeder):
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
             out.write(block)
+    report.sides_left = {name: left for name, left in feeder.left.items() if left}
     report.frames_out, report.clipped = writer.frames, writer.clipped
     report.peak_db = 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
     report.seconds = time.perf_counter() - start
@@ -189,6 +198,7 @@ def stream_blocks(
     tail: bool = True,
     log: SessionLog | None = None,
     losses: Losses | None = None,
+    feeder: SideFeeder | None = None,
 ) -> Iterator[np.ndarray]:
     """Play blocks through a chain and give what comes out: as many frames, and the tail.
 
@@ -204,6 +214,8 @@ def stream_blocks(
         A session to be played again.
     losses : Losses, optional
         Packets that never came; what follows the last of them was received.
+    feeder : SideFeeder, optional
+        Of the chain's side inputs.
 
     Yields
     ------
@@ -215,32 +227,36 @@ def stream_blocks(
         Where packets do not consist of whole blocks of the chain.
     """
     grain = chain.table.graph.block_frames
-    replay = None if log is None else Replay(log, chain)
+    cues: list[Replay | SideFeeder] = [] if log is None else [Replay(log, chain)]
+    cues += [] if feeder is None else [feeder]
     if losses is not None:
         _check_packets(chain, losses)
     late = np.empty((chain.channels_out, 0), chain.spec.dtype)
     for block in source:
         frames = block.shape[1]
         # Only the last block is padded; what is heard beyond its end belongs to the tail.
-        y = _play(chain, np.pad(block, ((0, 0), (0, -frames % grain))), replay, losses)
+        y = _play(chain, np.pad(block, ((0, 0), (0, -frames % grain))), cues, losses)
         late = y[:, frames:]
         yield y[:, :frames]
     left = chain.tail_frames if tail else 0
     while left > 0:
         if not late.shape[1]:
             frames = min(feed_frames(chain), -(-left // grain) * grain)
-            late = _play(chain, np.zeros((chain.channels_in, frames), chain.spec.dtype), replay)
+            late = _play(chain, np.zeros((chain.channels_in, frames), chain.spec.dtype), cues)
         yield late[:, :left]
         left -= late.shape[1]
         late = late[:, :0]
 
 
 def _play(
-    chain: Chain, block: np.ndarray, replay: Replay | None, losses: Losses | None = None
+    chain: Chain,
+    block: np.ndarray,
+    cues: Sequence[Replay | SideFeeder],
+    losses: Losses | None = None,
 ) -> np.ndarray:
-    """Play one block, with the changes and the losses that fall into it."""
-    if replay is not None:
-        replay.prepare(chain.stream.position + block.shape[1])
+    """Play one block, with the changes, vectors and losses that fall into it."""
+    for cue in cues:
+        cue.prepare(chain.stream.position + block.shape[1])
     if losses is None:
         return chain.process(block)
     packet = losses.packet_frames(chain.sample_rate)

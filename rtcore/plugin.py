@@ -22,8 +22,9 @@ import numpy as np
 from rtcore.errors import ParameterError, PluginError, did_you_mean
 from rtcore.kernels import Kernel
 from rtcore.parameters import Param, Setting
+from rtcore.sides import SideInput
 
-__all__ = ["Attached", "Param", "Plugin", "Prepared", "Setting", "Spec"]
+__all__ = ["Attached", "Param", "Plugin", "Prepared", "Setting", "SideInput", "Spec"]
 
 _BUFFER = re.compile(r"^(real|[iu][1248]|f[48])\[(:(?:, ?:)*)\]$")
 _SCALAR = re.compile(r"^(real|[iu][1248]|f[48]|b1)$")
@@ -137,6 +138,8 @@ class Plugin:
     buffers: ClassVar[Mapping[str, str]] = {}
     #: ``process`` is then always called with exactly this many frames; see also :meth:`hop`.
     hop_frames: ClassVar[int | None] = None
+    #: Vectors that are fed while it plays, by name; see also :meth:`sides`.
+    side_inputs: ClassVar[Mapping[str, SideInput]] = {}
     #: False for a kernel that reads deadlines or time stamps.
     deterministic: ClassVar[bool] = True
     #: Where it runs: "inline" on the audio thread, or, where it has a hop, on a thread of its own
@@ -269,6 +272,24 @@ class Plugin:
         """
         del spec
         return type(self).hop_frames
+
+    def sides(self, spec: Spec) -> Mapping[str, SideInput]:
+        """Say which vectors are fed while it plays; asked before :meth:`prepare`.
+
+        The kernel reads them by their place in this order, with :func:`rtcore.side_vector`.
+
+        Parameters
+        ----------
+        spec : Spec
+            The stream as it comes.
+
+        Returns
+        -------
+        mapping of str to SideInput
+            The class's ``side_inputs`` by default.
+        """
+        del spec
+        return type(self).side_inputs
 
     def prepare(self, spec: Spec) -> Prepared:
         """Say how the plugin runs in a stream; on the control thread, may allocate.

@@ -9,6 +9,7 @@ others say what was done to it and the frame at which it took effect::
     {"frame": 12800, "event": "flags", "flags": 1}
     {"frame": 19200, "event": "swap", "chain": {"plugin": [...], ...}}
     {"frame": 28800, "event": "reset", "plugin": "*"}
+    {"frame": 32000, "event": "feed", "input": "lips", "values": [0.5, -0.25, ...]}
 
 Other events are reports (a plugin that was muted, a lost device) and change nothing.
 """
@@ -22,13 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rtcore.chain import Chain
 from rtcore.chain.config import ChainConfig, parse
 from rtcore.chain.records import Command
-from rtcore.errors import ConfigError, ParameterError, PluginError
+from rtcore.chain.sides import find_side
+from rtcore.errors import ConfigError, ParameterError, PluginError, StreamError
 from rtcore.hearing._schemas import first_problem
+from rtcore.sides import vectors_of
 
 __all__ = ["Replay", "SessionLog", "read_session"]
 
@@ -64,14 +68,22 @@ class _Reset(_Line):
 class _Swap(_Line):
     frame: int = Field(ge=0)
     chain: dict[str, Any]
+    sides: dict[str, list[float]] = {}  # what was fed to that chain before
 
 
-_Action = _Update | _Flags | _Reset | _Swap
+class _Feed(_Line):
+    frame: int = Field(ge=0)
+    input: str
+    values: list[float]
+
+
+_Action = _Update | _Flags | _Reset | _Swap | _Feed
 _ACTIONS: dict[str, type[_Action]] = {
     "update": _Update,
     "flags": _Flags,
     "reset": _Reset,
     "swap": _Swap,
+    "feed": _Feed,
 }
 
 
@@ -122,7 +134,7 @@ class Replay:
             line, action = self._left.popleft()
             try:
                 self._do(action)
-            except (ParameterError, ConfigError, PluginError) as error:
+            except (ParameterError, ConfigError, PluginError, StreamError) as error:
                 raise ConfigError(_at(self._log.path, line), str(error)) from error
 
     def _do(self, action: _Action) -> None:
@@ -134,9 +146,23 @@ class Replay:
         elif isinstance(action, _Reset):
             step = -1 if action.plugin == "*" else chain.find(action.plugin)
             chain.stream.send(Command.RESET, step, at_frame=frame)
+        elif isinstance(action, _Feed):
+            self._feed(action)
         else:
             words = {"dtype": str(chain.spec.dtype), "listeners": chain.spec.listeners}
-            chain.swap(parse(action.chain).override(**words).build(), at_frame=frame)
+            fresh = parse(action.chain).override(**words).build()
+            for name, values in action.sides.items():
+                fresh.feed(name, values)
+            chain.swap(fresh, at_frame=frame)
+
+    def _feed(self, action: _Feed) -> None:
+        stream = self._chain.stream
+        # One that only a chain on its way out reads still has its place in the stream.
+        slot = stream.sides.find(action.input) or find_side(self._chain.nodes, action.input)
+        vectors = vectors_of(action.input, slot.declared.width, action.values)
+        if not stream.feed(slot, vectors, np.array([action.frame])):
+            what = f"more than {slot.capacity} vectors for '{action.input}' follow one another"
+            raise StreamError(f"{what} too fast; they cannot be played again")
 
 
 def read_session(path: str | os.PathLike[str]) -> SessionLog:
@@ -162,18 +188,25 @@ def read_session(path: str | os.PathLike[str]) -> SessionLog:
 
 
 def _actions(file: Path, lines: Any) -> Any:
-    """Give the lines that change something, in order."""
-    latest = 0
+    """Give the lines that change something, in the order of their frames.
+
+    A swap that had to wait for the end of a cross-fade is logged at the frame at which it was due,
+    behind vectors that were taken meanwhile; else a log is in order.
+    """
+    latest = {True: 0, False: 0}
+    found = []
     for number, content in lines:
         event = _checked(_Line, content, _at(file, number)).event
         if event not in _ACTIONS:
             continue
         action = _checked(_ACTIONS[event], content, _at(file, number))
-        if action.frame < latest:
-            what = f"frame {action.frame} follows frame {latest}"
+        fed = isinstance(action, _Feed)
+        if action.frame < latest[fed]:
+            what = f"frame {action.frame} follows frame {latest[fed]}"
             raise ConfigError(_at(file, number), f"{what}; a log is in order of frames")
-        latest = action.frame
-        yield number, action
+        latest[fed] = action.frame
+        found.append((number, action))
+    return sorted(found, key=lambda line: line[1].frame)
 
 
 def _lines(file: Path) -> Any:

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from rtcore.chain.records import MAX_SIDES
 from rtcore.errors import PluginError, RtcoreError
 from rtcore.plugin import Attached, Plugin, Prepared, Spec
+from rtcore.sides import SideInput
 
 MAX_CHANNELS = 64
 MAX_FRAMES = 2**31 - 1
@@ -50,6 +52,29 @@ def ask_prepared(plugin: Plugin, spec: Spec) -> Prepared:
     prepared: Prepared = _ask(plugin, "prepare", lambda: plugin.prepare(spec))
     _check_prepared(plugin, prepared)
     return prepared
+
+
+def ask_sides(plugin: Plugin, spec: Spec) -> dict[str, SideInput]:
+    """Ask which side inputs the plugin has.
+
+    Raises
+    ------
+    PluginError
+        Where the answer is no dictionary of names to side inputs.
+    """
+    sides: Any = _ask(plugin, "declare its side inputs", lambda: plugin.sides(spec))
+    start = f"plugin '{plugin.id}': sides() must"
+    if not isinstance(sides, Mapping) or len(sides) > MAX_SIDES:
+        msg = f"{start} give at most {MAX_SIDES} names with a SideInput each, got {sides!r}"
+        raise PluginError(msg)
+    for name, declared in sides.items():
+        if not (isinstance(name, str) and name.isidentifier() and isinstance(declared, SideInput)):
+            msg = (
+                f"{start} give names of letters, digits and _ with a SideInput each, got "
+                f"{name!r}: {declared!r}"
+            )
+            raise PluginError(msg)
+    return dict(sides)
 
 
 def ask_attached(plugin: Plugin, buffers: Mapping[str, np.ndarray[Any, Any]]) -> Attached:

@@ -5,20 +5,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtcore.chain.checks import check_stream, planar_sound
+from rtcore.chain.checks import (
+    check_same_place,
+    check_same_stream,
+    check_stream,
+    find_plugin,
+    planar_sound,
+    user_of,
+)
 from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
+from rtcore.chain.sides import find_side
 from rtcore.chain.stream import Stream
 from rtcore.chain.table import Table
-from rtcore.errors import ConfigError, ParameterError, StreamError, did_you_mean
+from rtcore.errors import StreamError
 from rtcore.kernels.context import Flag
 from rtcore.plugin import Plugin, Spec
+from rtcore.sides import vectors_of
 
 _FADE_S = 0.05
 _NO_FLAGS = Flag(0)  # to make one takes as long as to play a block
@@ -174,7 +184,7 @@ class Chain:
         """
         if self._owner is not None:
             msg = (
-                f"{_user(self._owner)} plays this chain; build a second chain from the "
+                f"{user_of(self._owner)} plays this chain; build a second chain from the "
                 "same elements"
             )
             raise StreamError(msg)
@@ -251,7 +261,7 @@ class Chain:
         return -(-self.spec.frames(_FADE_S) // step) * step
 
     def restart(self, owner: object | None = None) -> None:
-        """Forget all sound and begin a new stream, at frame 0 and without flags.
+        """Forget all sound, and vectors that wait; begin a new stream, at frame 0, without flags.
 
         Parameters
         ----------
@@ -264,7 +274,7 @@ class Chain:
             Where an engine plays this chain.
         """
         if self._owner is not owner:
-            msg = f"{_user(self._owner)} plays this chain; stop it first"
+            msg = f"{user_of(self._owner)} plays this chain; stop it first"
             raise StreamError(msg)
         self.stream.restart()
         self._flags = Flag(0)
@@ -305,6 +315,42 @@ class Chain:
                 self._aim(number, placed.node, changed, settings, at_frame, say)
             else:
                 self._redesign(number, placed, changed, at_frame, say)
+
+    def feed(
+        self, name: str, vectors: Any, *, at_frame: Any = None, rate_hz: float | None = None
+    ) -> int:
+        """Hand vectors to a side input, from any thread, while it plays or before.
+
+        A vector holds from its frame until the next one does, or, where it comes late, from the
+        next frame on.  A plugin with a hop gets the one that holds at its hop's last frame.
+
+        Parameters
+        ----------
+        name : str
+            Of a side input that a plugin declares.
+        vectors : array
+            Of finite numbers, (width,) or (vectors, width).
+        at_frame : int or array of int, optional
+            Position from which the first vector, or each, holds; the next frame by default.
+        rate_hz : float, optional
+            Vectors in a second, after the first; the declared rate by default.
+
+        Returns
+        -------
+        int
+            How many found room: where thousands wait, others are dropped and counted.
+
+        Raises
+        ------
+        ParameterError
+            Where no plugin has such a side input.
+        StreamError
+            Where the vectors do not fit it, or are not in the order of their frames.
+        """
+        slot = find_side(self.nodes, name)
+        rows = vectors_of(name, slot.declared.width, vectors)
+        frames = slot.frames(len(rows), at_frame, rate_hz)
+        return self.stream.feed(slot, rows, frames)
 
     def _aim(
         self,
@@ -364,14 +410,10 @@ class Chain:
     def _replace(self, number: int, node: Node, at_frame: int, say: Any) -> None:
         placed = self.nodes[number]
         old = placed.node
-        if (node.latency_frames, node.channels_out) != (old.latency_frames, old.channels_out):
-            msg = (
-                f"would change the latency from {old.latency_frames} to "
-                f"{node.latency_frames} frames (or the channels "
-                f"from {old.channels_out} to {node.channels_out}) while it plays; swap the "
-                "whole chain instead"
-            )
-            raise ConfigError(placed.path, msg)
+        check_same_place(placed.path, node, old)
+        nodes = [*self.nodes]
+        nodes[number] = replace(placed, node=node)
+        self.stream.sides.bind(nodes)
         self.stream.wake([node])
         pair = self.table.template(node)
         fade = self._fade_frames
@@ -411,30 +453,18 @@ class Chain:
         from rtcore.chain.export import logged_chain
 
         if other is self or other._owner is not None:
-            user = "this very stream" if other is self else _user(other._owner)
+            user = "this very stream" if other is self else user_of(other._owner)
             msg = (
                 f"a chain that takes over must be fresh, but {user} plays it; build "
                 "another from the same elements"
             )
             raise StreamError(msg)
-        ours = (self.sample_rate, self.spec.dtype, self.channels_in, self.channels_out)
-        theirs = (other.sample_rate, other.spec.dtype, other.channels_in, other.channels_out)
-        if ours != theirs:
-            msg = (
-                "a chain that takes over must be for the same stream; it is for "
-                f"{theirs}, this one for {ours}"
-            )
-            raise ConfigError("swap", msg)
-        if self.table.graph.block_frames % other.table.graph.block_frames:
-            promised, wanted = self.table.graph.block_frames, other.table.graph.block_frames
-            msg = (
-                f"the new chain wants blocks of {wanted} frames, this stream has "
-                f"{promised}; build it with block_frames = {promised}"
-            )
-            raise ConfigError("swap", msg)
+        check_same_stream(self.table.graph, other.table.graph)
         other.stream.settle()  # what was queued there takes effect now: only its table goes over
         address = other.table.address
-        say = {"event": "swap", "chain": logged_chain(self, other)}
+        held = other.stream.sides.held()
+        say = {"event": "swap", "chain": logged_chain(self, other), "sides": held}
+        self.stream.sides.bind(other.nodes, other.stream.sides)
         self.stream.wake([placed.node for placed in other.nodes])
         self.stream.keep(address, other.table)
         try:
@@ -448,6 +478,7 @@ class Chain:
             )
         except StreamError:
             self.stream.let_go(address)
+            other.stream.sides.bind(other.nodes)
             raise
         self.table = self.stream.table = other.table
         self.elements = other.elements
@@ -461,31 +492,9 @@ class Chain:
         ParameterError
             Where there is none, or more than one of that id.
         """
-        if isinstance(which, int):
-            if not 0 <= which < len(self.nodes):
-                what = f"there is no number {which}; the chain has {len(self.nodes)}"
-                raise ParameterError("plugin", what)
-            return which
-        hits = [k for k, p in enumerate(self.nodes) if which in (p.path, p.node.plugin.id)]
-        if len(hits) == 1:
-            return hits[0]
-        known = [p.node.plugin.id for p in self.nodes]
-        if hits:
-            places = ", ".join(self.nodes[k].path for k in hits)
-            raise ParameterError(
-                "plugin", f"'{which}' stands in the chain {len(hits)} times; name one of {places}"
-            )
-        raise ParameterError(
-            "plugin",
-            f"'{which}' is not in the chain{did_you_mean(which, known)}; it has {', '.join(known)}",
-        )
+        return find_plugin(self.nodes, which)
 
     def _mark(self, flags: Flag) -> None:
         if flags != self._flags:
             self._flags = flags
             self.stream.mark(int(flags))
-
-
-def _user(owner: object) -> str:
-    """Say who plays a chain's elements."""
-    return "another chain" if isinstance(owner, Chain) else "an engine"

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rtcore.chain.arena import Arena
-from rtcore.chain.asking import ask_attached, ask_hop, ask_prepared
+from rtcore.chain.asking import ask_attached, ask_hop, ask_prepared, ask_sides
 from rtcore.chain.placement import allowance_frames, runs_on_worker
 from rtcore.chain.reblock import minimum_delay_frames, reblock_address, reblock_fill, reblock_pieces
+from rtcore.chain.sides import Slot
 from rtcore.errors import PluginError
-from rtcore.kernels.context import ABI_VERSION, CONTROL, HEADER
+from rtcore.kernels.context import ABI_VERSION, CONTROL, HEADER, SIDE
 from rtcore.kernels.histogram import Histogram
 from rtcore.plugin import Plugin, Prepared, Spec
 
@@ -67,6 +68,10 @@ class Node:
             spec.channels if prepared.channels_out is None else prepared.channels_out
         )
         self.histogram = Histogram()
+        self.sides = ask_sides(self.plugin, spec)
+        self.side_views = np.zeros(max(1, len(self.sides)), SIDE)
+        self.slots: dict[str, Slot] = {}  # what feeds them
+        self.take_from({name: Slot(name, declared, spec) for name, declared in self.sides.items()})
         self.last = np.zeros(self.channels_out, spec.dtype)
         self.controls, self._ramps = self._make_controls(inner.max_frames)
         self.worker: Worker | None = None
@@ -133,6 +138,7 @@ class Node:
             aimed=self.controls,
             controls=controls,
             keep=(ramps, self.keep),
+            sides=tuple(declared.width for declared in self.sides.values()),
         )
         self.worker = Worker(
             processor,
@@ -241,6 +247,15 @@ class Node:
         step["mute_frames"] = max(1, self.spec.frames(_MUTE_S))
         step["histogram"] = self.histogram.address
         step["warm_frames"] = self.warm_frames
+        step["side_count"] = len(self.sides)
+        step["side"] = self.side_views.ctypes.data
+
+    def take_from(self, slots: Mapping[str, Slot]) -> None:
+        """Let the side inputs be read from these places; they live as long as this node."""
+        self.slots = {**self.slots, **slots}
+        for view, name in zip(self.side_views, self.sides, strict=False):
+            view["values"] = self.slots[name].values.ctypes.data
+            view["width"] = self.slots[name].values.size
 
     def buffer(self, name: str) -> np.ndarray[Any, Any]:
         """Give one of the plugin's buffers as it is now: a view, which compiled code may change."""

@@ -26,6 +26,7 @@ class Event(enum.IntEnum):
     APPLIED = 1  # a command, by serial number
     RETIRED = 2  # the address of a STEP or CHAIN whose cross-fade is over
     FAULT = 3  # a plugin gave NaN, Inf or a status: step, status, and its chain for a serial
+    FED = 4  # a vector was taken: number of the side input, 1 if it holds, its place in the ring
 
 
 #: One processor in place: code, memory, and where its samples lie.
@@ -56,6 +57,8 @@ STEP = np.dtype(
         ("fade_frames", "i8"),
         ("warm_frames", "i8"),  # the old one plays alone that long: the new one has no sound yet
         ("chain", "u8"),  # address of the CHAIN in which it stands
+        ("side_count", "i8"),  # side inputs: how many, and the address of their SIDE records
+        ("side", "u8"),
     ],
     align=True,
 )
@@ -92,6 +95,27 @@ STREAM = np.dtype(
         ("input_faults", "i8"),  # NaN or Inf samples replaced by 0 at the door
         ("events_lost", "i8"),
         ("hasty_frames", "i8"),  # what is left of a cross-fade when the next swap waits for it
+        ("sides", "u8"),  # address of the BOARD
+    ],
+    align=True,
+)
+
+MAX_SIDES = 64
+
+#: The side inputs of a stream; they are only ever added.
+BOARD = np.dtype([("count", "i8"), ("slots", "u8", (MAX_SIDES,))], align=True)
+
+#: One of them; an item of its ring is a frame (-1: the next) and a vector.
+SLOT = np.dtype(
+    [
+        ("ring", "u8"),
+        ("values", "u8"),  # the vector that holds
+        ("value_bytes", "i8"),
+        ("lateness_frames", "i8"),  # a vector that comes later is dropped; -1: none is
+        ("applied", "i8"),
+        ("late", "i8"),  # of them those whose frame had been played
+        ("too_late", "i8"),
+        ("latest_frames", "i8"),
     ],
     align=True,
 )

@@ -3,7 +3,8 @@
 
 Commands take effect at a frame, not at a block: where one falls inside a block the block is cut
 there.  So the result does not depend on how the stream is cut, and a session that was recorded
-with its commands' positions can be played again bit for bit.
+with its commands' positions can be played again bit for bit.  Vectors of side inputs are taken in
+the same way, at their frames.
 
 A chain that was replaced is freed by the control thread only after the ``RETIRED`` event for it
 has come back through the ring.  The event is put (release) after the last use and taken (acquire)
@@ -17,16 +18,18 @@ from typing import Any
 import numpy as np
 from numba import carray
 
+from rtcore.chain.door import first_bad, give, silence_bad, take_channel
 from rtcore.chain.records import CHAIN, COMMAND, EVENT, STEP, STREAM, Command, Event
+from rtcore.chain.sides_taken import FAR, take_sides
+from rtcore.chain.telling import tell, tell_of
 from rtcore.kernels.abi import call_process, copy_bytes, pointer, size_of
 from rtcore.kernels.context import CONTEXT, CONTROL, HEADER
 from rtcore.kernels.controls import aim
 from rtcore.kernels.histogram import histogram_add
 from rtcore.kernels.jit import native
 from rtcore.kernels.rt import now_ns
-from rtcore.rings import ring_drop, ring_peek, ring_put
+from rtcore.rings import ring_drop, ring_peek
 
-_FAR = 1 << 62
 _STEP_BYTES = STEP.itemsize
 _CONTROL_BYTES = CONTROL.itemsize
 _EVENT_BYTES = EVENT.itemsize
@@ -38,65 +41,6 @@ _PARAM, _SWAP_STEP, _SWAP_CHAIN = (
 )
 _RESET, _FLAGS = int(Command.RESET), int(Command.FLAGS)
 _APPLIED, _RETIRED, _FAULT = int(Event.APPLIED), int(Event.RETIRED), int(Event.FAULT)
-
-
-@native
-def _first_bad(words: Any, channels: int, frames: int, exponent: Any) -> int:
-    worst = exponent ^ exponent
-    for i in range(channels * frames):
-        worst = max(worst, words[i] & exponent)
-    if worst < exponent:
-        return frames
-    for i in range(frames):
-        for c in range(channels):
-            if (words[c * frames + i] & exponent) == exponent:
-                return i
-    return frames
-
-
-@native
-def first_bad(address: int, channels: int, frames: int, real: Any) -> int:
-    """Give the first frame that holds a NaN or Inf in any channel, or ``frames``.
-
-    The exponent bits are tested: no compiler flag can optimise that away.
-    """
-    count = channels * frames
-    if size_of(real) == 4:
-        words = carray(pointer(address, np.int32), (count,))
-        return _first_bad(words, channels, frames, np.int32(0x7F800000))
-    longs = carray(pointer(address, np.int64), (count,))
-    return _first_bad(longs, channels, frames, np.int64(0x7FF0000000000000))
-
-
-@native
-def _silence_bad(address: int, count: int, real: Any) -> int:
-    """Put zeros where there is NaN or Inf; give their number."""
-    values = carray(pointer(address, real), (count,))
-    found = 0
-    for i in range(count):
-        if first_bad(address + np.uintp(i * size_of(real)), 1, 1, real) == 0:
-            values[i] = 0
-            found += 1
-    return found
-
-
-@native
-def _tell_of(
-    stream: Any, frame: int, kind: int, target: int, argument: int, serial: int, scratch: Any
-) -> None:
-    event = scratch[0]
-    event.frame = frame
-    event.kind = kind
-    event.target = target
-    event.argument = argument
-    event.serial = serial
-    if ring_put(np.uintp(stream.events), np.uintp(scratch.ctypes.data), 1) == 0:
-        stream.events_lost += 1
-
-
-@native
-def _tell(stream: Any, kind: int, target: int, argument: int, serial: int, scratch: Any) -> None:
-    _tell_of(stream, stream.position, kind, target, argument, serial, scratch)
 
 
 @native
@@ -120,6 +64,9 @@ def _play_step(
     if step.muted != 0:
         _fade_to_silence(step, out, last, 0, frames)
         return
+    context = carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0]
+    context.side_count = step.side_count
+    context.side = step.side
     status = call_process(
         np.uintp(step.fn), np.uintp(step.state), np.uintp(stream.context), x, y, np.int32(frames)
     )
@@ -136,7 +83,7 @@ def _play_step(
             last[c] = out[c, bad - 1]
     _fade_to_silence(step, out, last, bad, frames)
     if index >= 0:
-        _tell(stream, _FAULT, index, np.int64(status), np.int64(step.chain), scratch)
+        tell(stream, _FAULT, index, np.int64(status), np.int64(step.chain), scratch)
 
 
 @native
@@ -165,7 +112,7 @@ def _run_step(
 def _retire_old(stream: Any, step: Any, scratch: Any) -> None:
     """Let go of the step that this one replaced."""
     if step.old != 0:
-        _tell(stream, _RETIRED, np.int64(step.old), 0, 0, scratch)
+        tell(stream, _RETIRED, np.int64(step.old), 0, 0, scratch)
         step.old = 0
 
 
@@ -177,7 +124,7 @@ def _retire_chain(stream: Any, scratch: Any) -> None:
         steps = carray(pointer(np.uintp(chain.steps), STEP), (chain.step_count,))
         for k in range(chain.step_count):
             _retire_old(stream, steps[k], scratch)
-        _tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
+        tell(stream, _RETIRED, np.int64(stream.old), 0, 0, scratch)
         stream.old = 0
 
 
@@ -216,69 +163,6 @@ def _run_steps(stream: Any, chain: Any, frames: int, real: Any, scratch: Any) ->
 
 
 @native
-def _take(source: Any, target: Any, stride: int, exponent: Any, sign: Any) -> Any:
-    """Copy samples as bits, subnormal ones as zeros; give the largest exponent.
-
-    A kernel that only copies would hand a subnormal number on, and keep it in its state: the
-    flags that flush subnormals act on arithmetic alone.  So none comes past this door.
-    """
-    worst = exponent ^ exponent
-    if stride == 1:
-        for i in range(target.size):
-            scale = source[i] & exponent
-            target[i] = source[i] if scale != 0 else source[i] & sign
-            worst = max(worst, scale)
-    else:
-        for i in range(target.size):
-            scale = source[i * stride] & exponent
-            target[i] = source[i * stride] if scale != 0 else source[i * stride] & sign
-            worst = max(worst, scale)
-    return worst
-
-
-@native
-def _take_channel(source: int, target: int, stride: int, frames: int, real: Any) -> bool:
-    """Copy one channel to a planar buffer; say whether all of it is finite."""
-    span = (frames - 1) * stride + 1
-    if size_of(real) == 4:
-        exponent = np.int32(0x7F800000)
-        words = carray(pointer(source, np.int32), (span,))
-        return (
-            _take(
-                words,
-                carray(pointer(target, np.int32), (frames,)),
-                stride,
-                exponent,
-                np.int32(-0x80000000),
-            )
-            < exponent
-        )
-    wide = np.int64(0x7FF0000000000000)
-    longs = carray(pointer(source, np.int64), (span,))
-    return (
-        _take(
-            longs,
-            carray(pointer(target, np.int64), (frames,)),
-            stride,
-            wide,
-            np.int64(-0x8000000000000000),
-        )
-        < wide
-    )
-
-
-@native
-def _give(source: Any, target: Any, stride: int) -> None:
-    """Copy one channel to where it is wanted."""
-    if stride == 1:
-        for i in range(source.size):
-            target[i] = source[i]
-    else:
-        for i in range(source.size):
-            target[i * stride] = source[i]
-
-
-@native
 def _load(
     stream: Any, chain: Any, inputs: Any, stride: int, offset: int, frames: int, real: Any
 ) -> None:
@@ -287,9 +171,9 @@ def _load(
     for c in range(chain.channels_in):
         source = np.uintp(inputs[c]) + np.uintp(offset * stride * size_of(real))
         target = np.uintp(chain.input) + np.uintp(c * frames * size_of(real))
-        good = _take_channel(source, target, stride, frames, real) and good
+        good = take_channel(source, target, stride, frames, real) and good
     if not good:
-        stream.input_faults += _silence_bad(np.uintp(chain.input), chain.channels_in * frames, real)
+        stream.input_faults += silence_bad(np.uintp(chain.input), chain.channels_in * frames, real)
 
 
 @native
@@ -320,7 +204,7 @@ def _play(
     for c in range(chain.channels_out):
         place = np.uintp(outputs[c]) + np.uintp(offset * out_stride * size_of(real))
         target = carray(pointer(place, real), ((frames - 1) * out_stride + 1,))
-        _give(result[c], target, out_stride)
+        give(result[c], target, out_stride)
 
 
 @native
@@ -367,7 +251,7 @@ def _apply(stream: Any, command: Any, scratch: Any) -> None:
     elif kind == _FLAGS:
         carray(pointer(np.uintp(stream.context), CONTEXT), (1,))[0].flags = command.target
     due = command.waits_since if command.waits_since > 0 else stream.position
-    _tell_of(stream, due, _APPLIED, command.target, kind, command.serial, scratch)
+    tell_of(stream, due, _APPLIED, command.target, kind, command.serial, scratch)
 
 
 @native
@@ -397,6 +281,8 @@ def _swap_step(steps: Any, command: Any) -> None:
     step.control_count = new[0].control_count
     step.last = new[0].last
     step.histogram = new[0].histogram
+    step.side_count = new[0].side_count
+    step.side = new[0].side
     step.muted = 0
     step.mute_left = 0
     step.old = spare
@@ -431,7 +317,7 @@ def _until_next_command(stream: Any, scratch: Any) -> int:
     while True:
         waiting = ring_peek(np.uintp(stream.commands))
         if waiting == 0:
-            return _FAR
+            return FAR
         command = carray(pointer(waiting, COMMAND), (1,))[0]
         if command.frame > stream.position:
             return command.frame - stream.position
@@ -475,6 +361,7 @@ def stream_run(
     done = 0
     while done < frames:
         until = _until_next_command(stream, scratch)
+        until = min(until, take_sides(stream, scratch))
         chain = carray(pointer(np.uintp(stream.chain), CHAIN), (1,))[0]
         now = min(frames - done, until, chain.max_frames)
         if stream.old != 0:
@@ -494,6 +381,7 @@ def stream_reset(stream_at: int) -> None:
     scratch = carray(pointer(np.uintp(stream.clock) + np.uintp(16), EVENT), (1,))
     while True:
         _until_next_command(stream, scratch)
+        take_sides(stream, scratch)
         _reset(stream, -1, scratch)  # ends all fades, so that a swap which waits for one can go on
         waiting = ring_peek(np.uintp(stream.commands))
         if waiting == 0 or carray(pointer(waiting, COMMAND), (1,))[0].frame > stream.position:

@@ -13,6 +13,7 @@ from numba import carray
 from rtcore.chain.node import Node
 from rtcore.chain.records import COMMAND, EVENT, STREAM, Command, Event
 from rtcore.chain.runner import stream_reset, stream_run
+from rtcore.chain.sides import Board, Slot
 from rtcore.chain.table import Table
 from rtcore.errors import StreamError
 from rtcore.kernels.abi import pointer
@@ -80,6 +81,9 @@ class Stream:
         self.record["commands"] = self._commands.address
         self.record["events"] = self._events.address
         self.record["clock"] = self._clock.ctypes.data
+        self.sides = Board(spec)
+        self.sides.bind(table.placed)
+        self.record["sides"] = self.sides.address
         step = table.graph.block_frames
         self.record["hasty_frames"] = max(1, -(-spec.frames(_HASTY_S) // step)) * step
         self._control = threading.RLock()  # the rings know one thread at this end
@@ -229,6 +233,22 @@ class Stream:
             self._commands.put(commands)
             return self._serial
 
+    def feed(self, slot: Slot, vectors: np.ndarray[Any, Any], frames: np.ndarray[Any, Any]) -> int:
+        """Hand over vectors of a side input; give how many found room.
+
+        Parameters
+        ----------
+        slot : Slot
+            The side input.
+        vectors : ndarray of float32, shape (vectors, width)
+            In their order.
+        frames : ndarray of int64, shape (vectors,)
+            From which each holds; -1 for the next frame.
+        """
+        step = self.table.graph.block_frames
+        whole = np.where(frames < 0, frames, -(-frames // step) * step)  # as for commands
+        return slot.feed(vectors, whole)
+
     def mark(self, flags: int) -> None:
         """Set the flags of the frames from here on; only for the thread that plays."""
         self._context["flags"] = flags
@@ -241,9 +261,14 @@ class Stream:
         self._tell({"frame": self.position, "event": "reset", "plugin": "*"})
 
     def restart(self) -> None:
-        """Forget all sound and begin at frame 0; nothing may be playing."""
+        """Forget all sound and begin at frame 0; nothing may be playing.
+
+        Vectors that wait belong to the frames of the old stream, if any of it was played.
+        """
         stream_reset(self.address)
         self.poll()
+        if self.position > 0:
+            self.sides.forget()
         self.record["position"] = 0
         self._context["flags"] = 0
 
@@ -257,7 +282,7 @@ class Stream:
         """
         stream_reset(self.address)
         self.poll()
-        if len(self._commands):
+        if len(self._commands) or self.sides.waiting:
             msg = (
                 "changes for later frames wait in the chain that takes over; give them after the "
                 "swap instead"
@@ -289,6 +314,10 @@ class Stream:
                 if not said:
                     continue
                 told.append({"frame": int(event["frame"]), **said})
+            elif kind == Event.FED:
+                said = self.sides.told(int(event["target"]), serial, holds=event["argument"] == 1)
+                if said:
+                    told.append({"frame": int(event["frame"]), **said})
             elif kind == Event.FAULT:
                 path = self._kept[serial].placed[int(event["target"])].path
                 what = f"status {int(event['argument'])}" if event["argument"] else "NaN or Inf"

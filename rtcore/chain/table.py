@@ -52,7 +52,7 @@ class Table:
         record["fade_scratch"] = self._fade_scratch.ctypes.data
 
     def stats(self) -> list[dict[str, Any]]:
-        """Describe each step: its place, its times, its faults, and its worker where it has one."""
+        """Describe each step: its place, its times, faults and side inputs, and its worker."""
         return [
             {
                 "place": placed.path,
@@ -61,6 +61,7 @@ class Table:
                 "busy_ms": placed.node.histogram.summary_ms(),
                 "muted": bool(step["muted"]),
                 "faults": int(step["faults"]),
+                "sides": {name: slot.stats() for name, slot in placed.node.slots.items()},
                 "worker": None if placed.node.worker is None else placed.node.worker.stats(),
             }
             for placed, step in zip(self.placed, self.steps, strict=False)

@@ -26,6 +26,7 @@ from rtcore.chain.worker_records import ADAPTER, AIM, COUNTS, HOP, WORKER
 from rtcore.chain.worker_thread import compile_loop, worker_loop
 from rtcore.dsp.concealment import concealment_memory
 from rtcore.errors import PluginError, StreamError
+from rtcore.kernels.context import SIDE
 from rtcore.kernels.histogram import Histogram
 from rtcore.plugin import Plugin, Spec
 from rtcore.rings import Ring
@@ -39,6 +40,7 @@ _FAILURES_S = 1.0
 _FEWEST_FAILURES = 3
 _FADE_S = 0.005
 _LINE_BYTES = 64
+_VALUE_BYTES = 4
 _WAYS = {"conceal": CONCEAL, "dry": DRY, "silence": SILENCE}
 
 
@@ -57,6 +59,7 @@ class Processor:
     aimed: np.ndarray[Any, Any]  # parameters as the audio side sees them
     controls: np.ndarray[Any, Any]  # and as the processor does
     keep: tuple[Any, ...]
+    sides: tuple[int, ...] = ()  # numbers in a vector of each side input
 
 
 @dataclass(eq=False)
@@ -68,6 +71,7 @@ class _Memory:
     counts: np.ndarray[Any, Any]
     semaphores: np.ndarray[Any, Any]
     hops: Ring
+    views: np.ndarray[Any, Any]  # SIDE records of the hop in hand
     parts: list[Any] = field(default_factory=list)
 
     def tell(self) -> None:
@@ -145,7 +149,7 @@ class Worker:
 
     def _fill_adapter(self, processor: Processor, delay: int, latency: int) -> None:
         arena, spec, hop = self.arena, processor.spec, processor.hop
-        aims, samples, _ = _layout(processor)
+        aims, sides, samples, _ = _layout(processor)
         way = _way(processor)
         failures = max(_FEWEST_FAILURES, math.ceil(_FAILURES_S * spec.sample_rate / hop))
         if way == CONCEAL:
@@ -163,8 +167,11 @@ class Worker:
             "failure_limit": failures,
             "conceal": way,
             "item_aims": aims,
+            "item_sides": sides,
             "item_samples": samples,
             "control_count": len(processor.plugin.params),
+            "side_count": len(processor.sides),
+            "side": self._memory.views.ctypes.data,
             "result_samples": _LINE_BYTES,
             "fade_frames": max(1, spec.frames(_FADE_S)),
             "span": arena["memory" if way == CONCEAL else "line"].shape[1],
@@ -315,17 +322,28 @@ def _whole_lines(size: int) -> int:
     return -(-size // _LINE_BYTES) * _LINE_BYTES
 
 
-def _layout(processor: Processor) -> tuple[int, int, int]:
-    """Give where in a hop its AIM records and its samples begin, and its bytes in all."""
+def _layout(processor: Processor) -> tuple[int, int, int, int]:
+    """Give where in a hop its AIM records, vectors and samples begin, and its bytes in all."""
     aims = HOP.itemsize
-    samples = _whole_lines(aims + len(processor.plugin.params) * AIM.itemsize)
+    sides = aims + len(processor.plugin.params) * AIM.itemsize
+    samples = _whole_lines(sides + sum(processor.sides) * _VALUE_BYTES)
     sound = processor.channels[0] * processor.hop * processor.spec.dtype.itemsize
-    return aims, samples, _whole_lines(samples + sound)
+    return aims, sides, samples, _whole_lines(samples + sound)
+
+
+def _views(processor: Processor, item: int) -> np.ndarray[Any, Any]:
+    """Let the side inputs be read from the hop in hand, at a given address."""
+    views = np.zeros(max(1, len(processor.sides)), SIDE)
+    place = item + _layout(processor)[1]
+    for view, width in zip(views, processor.sides, strict=False):
+        view["values"], view["width"] = place, width
+        place += width * _VALUE_BYTES
+    return views
 
 
 def _memory_of(processor: Processor, delay: int, histogram: Histogram) -> _Memory:
     spec, hop, (_, wide) = processor.spec, processor.hop, processor.channels
-    _, samples, item_bytes = _layout(processor)
+    _, _, samples, item_bytes = _layout(processor)
     result_bytes = _LINE_BYTES + _whole_lines(wide * hop * spec.dtype.itemsize)
     # As many as one call may need, twice; else half a second.
     together = 2 * math.ceil((spec.max_frames + delay) / hop) + 2
@@ -368,7 +386,8 @@ def _memory_of(processor: Processor, delay: int, histogram: Histogram) -> _Memor
     for name, value in values.items():
         record[name] = value
     parts = [results, hand, histogram]
-    return _Memory(processor, record, hand["counts"], semaphores, hops, parts)
+    views = _views(processor, hand["item"].ctypes.data)
+    return _Memory(processor, record, hand["counts"], semaphores, hops, views, parts)
 
 
 def _outer_arena(processor: Processor, latency: int) -> Arena:
@@ -380,7 +399,7 @@ def _outer_arena(processor: Processor, latency: int) -> Arena:
     return Arena(
         {
             "adapter": (ADAPTER, (1,)),
-            "item": (np.dtype(np.uint8), (_layout(processor)[2],)),
+            "item": (np.dtype(np.uint8), (_layout(processor)[-1],)),
             "scratch": (np.dtype(np.int64), (2,)),
             "last": (spec.dtype, (wide,)),
             "offset": (np.dtype(np.float64), (wide,)),

@@ -27,8 +27,15 @@ from rtcore.chain.worker_records import (
     ring_written,
 )
 from rtcore.dsp.concealment import conceal, rejoin, remember
-from rtcore.kernels.abi import exchange, load_acquire, pointer, pointer_like, store_release
-from rtcore.kernels.context import CONTEXT, CONTROL
+from rtcore.kernels.abi import (
+    copy_bytes,
+    exchange,
+    load_acquire,
+    pointer,
+    pointer_like,
+    store_release,
+)
+from rtcore.kernels.context import CONTEXT, CONTROL, SIDE
 from rtcore.kernels.decorator import REALS, helper
 from rtcore.kernels.jit import c_entry
 from rtcore.kernels.rt import now_ns, sem_post, sem_wait_for
@@ -58,6 +65,16 @@ def _begin(s: Any, w: Any, counts: Any) -> None:
 
 
 @helper
+def _carry_sides(s: Any, outer: Any) -> None:
+    """Copy the vectors that hold now into the hop: the worker reads them later."""
+    views = carray(pointer(np.uintp(outer.side), SIDE), (outer.side_count,))
+    place = np.uintp(s.item) + np.uintp(s.item_sides)
+    for k in range(min(s.side_count, outer.side_count)):
+        copy_bytes(place, np.uintp(views[k].values), views[k].width * 4)
+        place += np.uintp(views[k].width * 4)
+
+
+@helper
 def _post(s: Any, w: Any, counts: Any, outer: Any, position: int) -> None:
     """Send the gathered hop to the worker; where too many wait, begin afresh with this one."""
     item = carray(pointer(np.uintp(s.item), HOP), (1,))[0]
@@ -73,7 +90,8 @@ def _post(s: Any, w: Any, counts: Any, outer: Any, position: int) -> None:
     item.context.sample_rate = outer.sample_rate
     item.context.time_ns = outer.time_ns
     item.context.deadline_ns = outer.deadline_ns
-    item.context.side_count = 0  # side inputs belong to the audio thread
+    item.context.side_count = s.side_count
+    item.context.side = s.side
     item.context.position = position
     aims = carray(pointer(np.uintp(s.item) + np.uintp(s.item_aims), AIM), (s.control_count,))
     controls = carray(pointer(np.uintp(s.rt_controls), CONTROL), (s.control_count,))
@@ -82,6 +100,7 @@ def _post(s: Any, w: Any, counts: Any, outer: Any, position: int) -> None:
         aims[k].step = controls[k].step
         aims[k].left = controls[k].left
         controls[k].left = max(controls[k].left - s.hop, 0)  # as if the hop had been played
+    _carry_sides(s, outer)
     ring_put(np.uintp(w.hops), np.uintp(s.item), 1)
     sem_post(np.uintp(w.wake))
     counts.posted += 1

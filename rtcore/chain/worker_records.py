@@ -24,7 +24,8 @@ _READ = RING.fields["read"][1]  # type: ignore[index]
 #: A live parameter as it stands at the start of a hop.
 AIM = np.dtype([("target", "f8"), ("step", "f8"), ("left", "i8")], align=True)
 
-#: In front of the samples of a hop on its way to the worker; its AIM records lie in between.
+#: In front of the samples of a hop on its way to the worker; in between lie its AIM records and
+#: the vectors of its side inputs.
 HOP = np.dtype(
     [
         ("epoch", "i8"),  # how often the sound was forgotten before this hop
@@ -124,6 +125,9 @@ ADAPTER = np.dtype(
         ("item_aims", "i8"),
         ("item_samples", "i8"),
         ("control_count", "i8"),
+        ("item_sides", "i8"),
+        ("side_count", "i8"),
+        ("side", "u8"),  # SIDE records of the hop that the worker has in hand
         ("result_samples", "i8"),
         ("scratch", "u8"),  # 16 spare bytes
         ("join", "i8"),  # 1: another source begins with the next frame

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from rtcore.chain.runner import first_bad
+from rtcore.chain.door import first_bad
 from rtcore.chain.worker_records import AIM, HOP, RESULT, WORKER, queue_take
 from rtcore.kernels.abi import (
     call_process,

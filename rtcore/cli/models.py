@@ -11,6 +11,7 @@ import click
 
 from rtcore.cli.numbers import Number
 from rtcore.cli.output import json_option, print_json, print_prose, print_table, progress
+from rtcore.cli.side_table import print_sides
 from rtcore.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def show(name: str, as_json: bool) -> None:
                 for k, p in m.parameters.items()
             ],
         )
+    print_sides({name: side.declared() for name, side in m.sides.items()})
 
 
 def _source(source: Any) -> str:
@@ -121,6 +123,8 @@ def _source(source: Any) -> str:
         return f"always {source.constant:g}"
     if source.parameter is not None:
         return f"parameter {source.parameter}"
+    if source.side is not None:
+        return f"side input {source.side}"
     return " + ".join(part.feature for part in source.parts)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtcore.cli.output import json_option, print_json, print_table
+from rtcore.cli.side_table import print_sides
 from rtcore.errors import CheckFailed, PluginError, RtcoreError
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def show(name: str, as_json: bool) -> None:
     info = next(info for info in all_plugins() if info.cls is cls)
     facts = _facts(cls)
     if as_json:
-        print_json({**_entry(info), "parameters": _parameters(cls), **facts})
+        sides = {name: asdict(side) for name, side in cls.side_inputs.items()}
+        print_json({**_entry(info), "parameters": _parameters(cls), "side_inputs": sides, **facts})
         return
     click.echo(f"{cls.id} ({cls.__name__}), {info.origin}: {info.file}\n")
     click.echo(f"{_description(cls)}\n")
@@ -71,6 +73,8 @@ def show(name: str, as_json: bool) -> None:
     rows = [_row(entry) for entry in _parameters(cls)]
     if rows:
         print_table(columns, rows)
+    print_sides(cls.side_inputs)
+    if rows or cls.side_inputs:
         click.echo()
     for key in ("at_48_khz", "placement", "worker", "deterministic"):
         if key in facts:

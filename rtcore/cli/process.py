@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtcore.cli.chain_options import ChainChoice, chain_options
+from rtcore.cli.numbers import Number
 from rtcore.cli.output import json_option, print_json, progress, warn
 from rtcore.errors import AudioFileError, ConfigError, RtcoreError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rtcore.chain.config import ChainConfig
     from rtcore.offline import FileReport, Losses
     from rtcore.replay import SessionLog
+    from rtcore.sidefiles import SideFile
 
 _PATH = click.Path(path_type=Path)
 
@@ -36,6 +38,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--replay", type=_PATH, metavar="LOG", help="Play a recorded session again.")
 @click.option("--trace", type=_PATH, help="Lost packets of IN: a 0 or 1 a line for each.")
 @click.option("--packet-ms", type=float, default=20.0, help="Length of a packet of --trace.")
+@click.option("--side", "sides", multiple=True, metavar="NAME=FILE", help="Vectors for an input.")
+@click.option("--side-rate", type=Number(0.001, 384000), metavar="HZ", help="Of --side.")
 @json_option
 def process(
     paths: tuple[Path, ...],
@@ -45,6 +49,8 @@ def process(
     replay: Path | None,
     trace: Path | None,
     packet_ms: float,
+    sides: tuple[str, ...],
+    side_rate: float | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -59,11 +65,14 @@ def process(
     rtcore process in.wav out.wav -p gain:gain_db=-6 -p limiter
     rtcore process scenes/*.wav enhanced/ -c chain.toml --subtype PCM_16
     rtcore process lossy.wav out.wav -p plc-pitch --trace lossy_is_lost.txt
+    rtcore process in.wav out.wav -p model:bundle=avse --side lips=lips.npy
     """
     if len(paths) < 2:
         raise click.UsageError("name what to read and what to write: IN OUT, or IN... FOLDER")
     if trace is not None:
         options["losses"] = _losses(trace, packet_ms, replay)
+    if sides:
+        options["sides"] = _sides(sides, side_rate, replay, len(paths) - 1)
     make, log = _chain_maker(choice, block, replay)
     jobs = plan(list(paths[:-1]), paths[-1], suffix)
     reports, failed = _run_all(jobs, make, log, options, alone=len(jobs) == 1)
@@ -167,6 +176,26 @@ def _losses(trace: Path, packet_ms: float, replay: Path | None) -> Losses:
     return Losses(read_trace(trace), packet_ms, str(trace))
 
 
+def _sides(
+    words: tuple[str, ...], rate_hz: float | None, replay: Path | None, files: int
+) -> list[SideFile]:
+    """Read what the side inputs are to be fed."""
+    from rtcore.sidefiles import read_side
+
+    if replay is not None:
+        raise click.UsageError("a session tells its own vectors; give --side or --replay, not both")
+    if files > 1:
+        raise click.UsageError("--side belongs to one sound; process the files one by one")
+    pairs = [word.partition("=") for word in words]
+    names = [name for name, _, _ in pairs]
+    for (name, _, path), word in zip(pairs, words, strict=True):
+        if not (name and path):
+            raise click.UsageError(f"--side {word} is no NAME=FILE; write it like lips=lips.npy")
+        if names.count(name) > 1:
+            raise click.UsageError(f"--side {name} is given twice; keep one of them")
+    return [read_side(name, Path(path), rate_hz) for name, _, path in pairs]
+
+
 def check_stream(config: ChainConfig, header: AudioInfo) -> None:
     """Refuse a file that is not what its chain was made for.
 
@@ -243,6 +272,9 @@ def _tell(report: FileReport, *, quiet: bool) -> None:
     if report.clipped:
         what = f"{report.clipped} samples were clipped; lower the gain or write --subtype FLOAT"
         warn(f"{report.target}: {what}")
+    for name, left in report.sides_left.items():
+        what = f"{left} of the vectors of --side {name} begin after the end of the sound"
+        warn(f"{report.target}: {what}; check their rate with --side-rate")
     for fault in report.faults:
         what = f"{fault['plugin']} gave {fault['what']} at frame {fault['frame']} and was muted"
         warn(f"{report.target}: {what}; mend that plugin")

@@ -189,6 +189,8 @@ class Engine:
         self.chain.stream.measure()
         if self._log is not None:
             self._log.open()
+            for name, values in self.chain.stream.sides.held().items():
+                self._log.write({"frame": 0, "event": "feed", "input": name, "values": values})
         self.chain.stream.on_event = self._on_event
         ahead = max(int(_TAP_AHEAD_S * self.chain.sample_rate), 4096)
         for tap, target in self._recordings:
@@ -405,6 +407,12 @@ class Engine:
     def update(self, which: int | str, *, at_frame: int = -1, **settings: Any) -> None:
         """Change a plugin's parameters; see :meth:`rtcore.Chain.update`."""
         self.chain.update(which, at_frame=at_frame, **settings)
+
+    def feed(
+        self, name: str, vectors: Any, *, at_frame: Any = None, rate_hz: float | None = None
+    ) -> int:
+        """Hand vectors to a side input; see :meth:`rtcore.Chain.feed`."""
+        return self.chain.feed(name, vectors, at_frame=at_frame, rate_hz=rate_hz)
 
     def swap(self, chain: Chain, *, at_frame: int = -1) -> None:
         """Cross-fade to another chain; see :meth:`rtcore.Chain.swap`."""

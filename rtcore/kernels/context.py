@@ -28,8 +28,17 @@ CONTEXT = np.dtype(
         ("flags", "i8"),  # a sum of Flag values
         ("time_ns", "i8"),  # CLOCK_MONOTONIC at the start of the block; 0 offline
         ("deadline_ns", "i8"),  # when the device needs the block; 0 offline
-        ("side_count", "i8"),  # named side inputs: addresses of their rings
-        ("side", "u8"),
+        ("side_count", "i8"),  # side inputs of the plugin: how many, and the address of their
+        ("side", "u8"),  # SIDE records, in the order in which the plugin declares them
+    ],
+    align=True,
+)
+
+#: One side input, as a kernel reads it.
+SIDE = np.dtype(
+    [
+        ("values", "u8"),  # address of the vector that holds, in float32
+        ("width", "i8"),  # numbers in it
     ],
     align=True,
 )

@@ -28,6 +28,7 @@ _LOSS = 0.3
 _LOUD = 100.0  # 40 dB over full scale: what plays so loud has blown up
 _PEAK = f"peak below {_LOUD:g}"
 _NEED_SOUND = ("look-ahead", "latency")
+_SIDE_HZ = 25.0  # of side inputs that declare no rate
 _CHUNKS = (1, 7, 64, 441, 4096)
 
 
@@ -90,7 +91,7 @@ def verify_bundle(
     loaded = LoadedBundle(bundle, {})
     chain = _chain(bundle, rate)
     checks: list[tuple[str, Callable[[], Iterable[Claim]]]] = [
-        ("states", lambda: [*_states(loaded), *_unused(loaded)]),
+        ("states", lambda: [*_states(loaded), *_sides(loaded), *_unused(loaded)]),
         ("streaming", lambda: _streaming(chain)),
         ("robustness", lambda: _robust(chain)),
         ("look-ahead", lambda: _ahead(chain, bundle)),
@@ -172,6 +173,26 @@ def _state(what: str, taken: str, given: str, pair: Any, wiring: Any) -> Claim:
     return Claim(what, f"takes over {given}", measured, changed and matters)
 
 
+def _sides(loaded: LoadedBundle) -> Iterator[Claim]:
+    """Run each stage on two vectors of a side input: they must make a difference."""
+    bindings = loaded.bind(loaded.program.memory.copy()[None])[0]
+    rng = np.random.default_rng(3)
+    for stage, pair in zip(loaded.bundle.manifest.stage, bindings, strict=True):
+        even = pair[0]
+        for name, source in stage.inputs.items():
+            if source.side is None:
+                continue
+            given = []
+            for _ in range(2):
+                even.inputs[name][...] = rng.normal(size=even.inputs[name].shape)
+                even.run()
+                given.append([array.copy() for array in even.outputs.values()])
+            matters = any(not np.array_equal(a, b) for a, b in zip(*given, strict=True))
+            measured = "matters" if matters else "makes no difference"
+            what = f"{stage.file}: side input {name}"
+            yield Claim(what, f"the vector of {source.side}", measured, matters)
+
+
 def _unused(loaded: LoadedBundle) -> Iterator[Claim]:
     """Look for outputs that nobody takes: one that has the form of a constant may be a state."""
     for stage, session, wiring in zip(
@@ -197,13 +218,24 @@ def _noise(chain: Chain, seconds: float, level: float = 0.1) -> np.ndarray:
     return rng.normal(0.0, level, (chain.channels_in, frames)).astype(chain.spec.dtype)
 
 
+def _feed_noise(chain: Chain, seconds: float, seed: int = 4) -> None:
+    """Begin the stream anew, with random vectors for every side input, at their own rates."""
+    chain.restart()
+    rng = np.random.default_rng(seed)
+    for name, side in chain.nodes[0].node.sides.items():
+        rate_hz = side.rate_hz or _SIDE_HZ
+        vectors = rng.normal(size=(max(1, int(seconds * rate_hz)), side.width))
+        chain.feed(name, vectors, at_frame=0, rate_hz=rate_hz)
+
+
 def _streaming(chain: Chain) -> Iterator[Claim]:
     """Cut the same sound in other ways: the output must be the same, bit for bit."""
     x = _noise(chain, 1.0)
+    _feed_noise(chain, 1.0)
     whole = chain.render(x)
     same = []
     for chunk in _CHUNKS:
-        chain.reset()
+        _feed_noise(chain, 1.0)
         parts = [chain.process(x[:, k : k + chunk]) for k in range(0, x.shape[1], chunk)]
         same.append(np.array_equal(whole, np.concatenate([*parts, chain.flush()], axis=1)))
     wrong = [str(chunk) for chunk, good in zip(_CHUNKS, same, strict=True) if not good]
@@ -222,7 +254,7 @@ def _robust(chain: Chain) -> Iterator[Claim]:
         "everything lost": (np.zeros_like(loud), True),
     }
     for name, (x, lost) in sounds.items():
-        chain.reset()
+        _feed_noise(chain, _SECONDS)
         y = chain.process(x, lost=lost)
         model: Any = chain.nodes[0].node.plugin  # the plugin "model"
         faults = model.faults
@@ -233,7 +265,14 @@ def _robust(chain: Chain) -> Iterator[Claim]:
             measured = f"{faults['hops']} hops failed, {faults['not_finite']} of them NaN or Inf"
         claim = f"{name} for {_SECONDS:g} s"
         yield Claim(claim, _PEAK, measured, good, faults["reason"] or "")
-    chain.reset()
+    _hold_initial(chain)
+
+
+def _hold_initial(chain: Chain) -> None:
+    """Begin the stream anew, with the side inputs as they are at first."""
+    chain.restart()
+    for name, side in chain.nodes[0].node.sides.items():
+        chain.feed(name, side.first())
 
 
 class _LossySystem(ChainSystem):

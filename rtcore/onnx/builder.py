@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,9 @@ class _Builder:
         self._stale = False  # whether the frame is newer than the spectrum
         self._past: list[Region] = []
         self._flags = 1
+        widths = [side.width for side in manifest.sides.values()]
+        # Where the vector of each begins among all of them.
+        self._sides = dict(zip(manifest.sides, accumulate([0, *widths]), strict=False))
         self._controls: dict[str, Placed] = {}
 
     def build(self, models: Sequence[Any]) -> Program:
@@ -177,6 +181,8 @@ class _Builder:
         (wiring.copied if shared else wiring.states)[taken.name] = given.name
 
     def _input(self, tensor: Any, source: Source, where: str) -> Placed:
+        if source.side is not None:
+            return self._side(tensor, source.side, where)
         if not source.parts:
             number = source.constant or 0.0
             if source.parameter is not None:
@@ -195,6 +201,15 @@ class _Builder:
             for channel in self._channels:
                 self._feature(part, channel, at)
                 at += each
+        return Placed(region, shape, np.dtype(np.float32))
+
+    def _side(self, tensor: Any, name: str, where: str) -> Placed:
+        """Let an input be the vector of a side input."""
+        as_float32(tensor.dtype, where)
+        width = self._manifest.sides[name].width
+        shape = filled(tensor.shape, width, where, f"the side input {name}")
+        region = self._memory.room(width)
+        self._steps.add(Op.SIDE, region.at, self._sides[name], count=width)
         return Placed(region, shape, np.dtype(np.float32))
 
     def _count(self, part: Part) -> int:

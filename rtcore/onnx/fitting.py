@@ -65,7 +65,7 @@ def filled(
 
 
 def as_float32(dtype: np.dtype[Any], where: str) -> None:
-    """Refuse a tensor of sound that is not of float32.
+    """Refuse a tensor of sound, or a side input, that is not of float32.
 
     Raises
     ------
@@ -74,7 +74,8 @@ def as_float32(dtype: np.dtype[Any], where: str) -> None:
     """
     if dtype != np.float32:
         msg = (
-            f"{where} is of {dtype}; sound goes in and out as float32, so export the model that way"
+            f"{where} is of {dtype}; sound goes in and out as float32, and so do vectors; export "
+            "the model that way"
         )
         raise ModelError(msg)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rtcore.dsp.resample import resample_hop
 from rtcore.kernels import helper
+from rtcore.kernels.side import side_vector
 from rtcore.onnx.guard import DRY, FADING, IN_A_ROW, LOUDEST, give_hop, judge, keep_dry
 from rtcore.onnx.ops import take_steps
 
@@ -46,6 +47,17 @@ def note_loss(lost: Any, flagged: bool) -> None:
 
 
 @helper
+def take_sides(ctx: Any, sides: Any) -> None:
+    """Put the vectors that hold in this hop one behind the other."""
+    at = 0
+    for number in range(ctx.side_count):
+        vector = side_vector(ctx, number)
+        for k in range(vector.size):
+            sides[at + k] = vector[k]
+        at += vector.size
+
+
+@helper
 def is_heard(lost: Any, heard_flags: int) -> bool:
     """Tell whether the model is heard: always, or where one of the newest hops never came."""
     if heard_flags == 0:
@@ -65,6 +77,7 @@ def run_instances(
     memory: Any,
     places: Any,
     lost: Any,
+    sides: Any,
     heard: bool,
     calls: Any,
     parity: Any,
@@ -113,6 +126,7 @@ def run_instances(
             program,
             memory[k],
             lost,
+            sides,
             heard,
             calls[k],
             parity[k],

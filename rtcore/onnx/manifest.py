@@ -38,7 +38,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from rtcore.errors import ModelError
+from rtcore.errors import ModelError, PluginError
+from rtcore.sides import MAX_WIDTH, SideInput
 from rtcore.tomlfile import read_form
 
 MANIFEST = "model.toml"
@@ -137,6 +138,8 @@ class Source(BaseModel):
         The same number at every call.
     parameter : str or None
         One of the bundle's ``parameters``.
+    side : str or None
+        The vector of one of the bundle's ``sides`` that holds.
     """
 
     model_config = _STRICT
@@ -146,6 +149,7 @@ class Source(BaseModel):
     initial: _NumberOf = 0.0
     constant: _NumberOf | None = None
     parameter: _Text | None = None
+    side: _Text | None = None
 
     @field_validator("parts", mode="before")
     @classmethod
@@ -156,11 +160,11 @@ class Source(BaseModel):
     def _one(self) -> Self:
         told = [
             bool(self.parts),
-            *(v is not None for v in (self.state, self.constant, self.parameter)),
+            *(v is not None for v in (self.state, self.constant, self.parameter, self.side)),
         ]
         if sum(told) != 1:
             raise ValueError(
-                "an input comes from one of a feature, parts, state, constant, parameter"
+                "an input comes from one of a feature, parts, state, constant, parameter, side"
             )
         return self
 
@@ -318,6 +322,44 @@ class Parameter(BaseModel):
         return self
 
 
+class Side(BaseModel):
+    """Vectors that are fed while the model plays; see :class:`rtcore.SideInput`.
+
+    Attributes
+    ----------
+    width : int
+        Numbers in a vector.
+    initial : float or tuple of float
+        What holds until the first one comes.
+    rate_hz : float or None
+        Vectors in a second.
+    lateness_s : float or None
+        How late one may come and still be used.
+    doc : str
+        For people.
+    """
+
+    model_config = _STRICT
+
+    width: Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+    initial: _NumberOf | Annotated[tuple[_NumberOf, ...], Field(strict=False)] = 0.0
+    rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    lateness_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    doc: Annotated[str, Field(max_length=5000)] = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        try:
+            self.declared()
+        except PluginError as error:
+            raise ValueError(str(error).removeprefix("side input: ")) from None
+        return self
+
+    def declared(self) -> SideInput:
+        """Give it as a plugin declares it."""
+        return SideInput(self.width, self.initial, self.rate_hz, self.lateness_s, self.doc)
+
+
 class Manifest(BaseModel):
     """A model bundle.
 
@@ -340,7 +382,7 @@ class Manifest(BaseModel):
         Samples that go on sounding after the input's end; the latency where absent.
     concealment : bool
         Whether it fills lost packets.
-    frame, gate, stage, parameters
+    frame, gate, stage, parameters, sides
         See there.
     """
 
@@ -360,6 +402,7 @@ class Manifest(BaseModel):
     frame: Frame = Frame()
     gate: Gate | None = None
     parameters: dict[str, Parameter] = {}
+    sides: Annotated[dict[str, Side], Field(max_length=_MOST)] = {}
     stage: Annotated[tuple[Stage, ...], Field(strict=False, min_length=1, max_length=_MOST)]
 
     @property
@@ -386,16 +429,26 @@ class Manifest(BaseModel):
                 f"a gate passes hops on as they came, which does not fit a latency of "
                 f"{self.latency}; let the model give frames, or leave the gate out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
         for number, stage in enumerate(self.stage):
             for name, source in stage.inputs.items():
+                place = f"stage[{number}].inputs.{name}"
                 if source.parameter is not None and source.parameter not in self.parameters:
                     raise ValueError(
-                        f"stage[{number}].inputs.{name} asks for the parameter "
-                        f"{source.parameter!r}, which is not among parameters"
+                        f"{place} asks for the parameter {source.parameter!r}, which is not among "
+                        "parameters"
                     )
-        for name in self.parameters:
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-                raise ValueError(f"parameter {name!r} needs a name of letters, digits and _")
+                if source.side is not None and source.side not in self.sides:
+                    raise ValueError(
+                        f"{place} asks for the side input {source.side!r}, which is not among sides"
+                    )
+        for what, names in (("parameter", self.parameters), ("side input", self.sides)):
+            for name in names:
+                if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                    raise ValueError(f"{what} {name!r} needs a name of letters, digits and _")
         return self
 
 

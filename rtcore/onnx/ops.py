@@ -40,6 +40,7 @@ class Op(enum.IntEnum):
     RUN = 15  # stage `target`
     UNLESS_HEARD = 16  # go to row `target` where the model is not heard
     GO = 17  # go to row `target`
+    SIDE = 18  # target <- numbers of the side inputs, from the number `a` on
 
 
 _SHIFT, _COPY, _SPREAD, _FLAG = int(Op.SHIFT), int(Op.COPY), int(Op.SPREAD), int(Op.FLAG)
@@ -47,7 +48,7 @@ _MULTIPLY, _ADD, _FILL = int(Op.MULTIPLY), int(Op.ADD), int(Op.FILL)
 _MAGNITUDE, _LOG_POWER = int(Op.MAGNITUDE), int(Op.LOG_POWER)
 _SINE, _COSINE, _ROTATE = int(Op.SINE), int(Op.COSINE), int(Op.ROTATE)  # in this order
 _TRANSFORM, _RESTORE, _RUN = int(Op.TRANSFORM), int(Op.RESTORE), int(Op.RUN)
-_UNLESS_HEARD, _GO = int(Op.UNLESS_HEARD), int(Op.GO)
+_UNLESS_HEARD, _GO, _SIDE = int(Op.UNLESS_HEARD), int(Op.GO), int(Op.SIDE)
 
 
 @helper
@@ -96,6 +97,13 @@ def _measure(memory: Any, row: Any) -> None:
 
 
 @helper
+def _tell_beside(memory: Any, row: Any, lost: Any, sides: Any) -> None:
+    """Take a step that tells the model what came beside the sound."""
+    for k in range(row[4]):
+        memory[row[1] + k] = lost[row[2]] if row[0] == _FLAG else sides[row[2] + k]
+
+
+@helper
 def _run(stage: int, calls: Any, parity: Any) -> int:
     """Run a stage; what it gave as states is what it takes the next time."""
     status = run_model(np.uintp(calls[stage, parity[stage]]))
@@ -138,6 +146,7 @@ def take_steps(  # noqa: C901 - one case for each kind of step
     program: Any,
     memory: Any,
     lost: Any,
+    sides: Any,
     heard: bool,
     calls: Any,
     parity: Any,
@@ -157,6 +166,8 @@ def take_steps(  # noqa: C901 - one case for each kind of step
         The instance's numbers.
     lost : array of float32
         Flags of the hops, the newest first.
+    sides : array of float32
+        The vectors of the side inputs, one behind the other.
     heard : bool
         Whether the model's output is heard.
     calls : array, shape (stages, 2)
@@ -179,9 +190,8 @@ def take_steps(  # noqa: C901 - one case for each kind of step
             _transform(memory, row, factors, cosines, sines, work, scratch)
         elif kind == _RESTORE:
             _restore(memory, row, factors, cosines, sines, work, scratch)
-        elif kind == _FLAG:
-            for k in range(row[4]):
-                memory[row[1] + k] = lost[row[2]]
+        elif kind in (_FLAG, _SIDE):
+            _tell_beside(memory, row, lost, sides)
         elif kind == _UNLESS_HEARD:
             if not heard:
                 at = row[1]

@@ -39,6 +39,7 @@ def _played(case: Case) -> tuple[Sound, Sound, Sound]:
     address = cls.process.address(real, record, cls.buffer_types(), per_frame)
     context = np.zeros(1, CONTEXT)
     context["sample_rate"] = case.sample_rate
+    context["side_count"], context["side"] = len(node.sides), node.side_views.ctypes.data
     before = case.noise(frames)
     x, y = before.copy(), np.full((node.channels_out, frames), np.nan, real)
     places = (node.record, context, x, y)

@@ -104,6 +104,7 @@ def _argument(node: Node, name: str, case: Case, frames: int) -> Any:
     if name == "ctx":
         context = np.zeros(1, CONTEXT)
         context["sample_rate"] = case.sample_rate
+        context["side_count"], context["side"] = len(node.sides), node.side_views.ctypes.data
         return context
     if name in case.plugin_class.buffers:
         return node.arena[f"buffer {name}"]
