@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from _plc_methods import Method
 
 from rtcore.challenges.plc.scores import Scorer
 
-__all__ = ["MEASURES", "Cache", "Result", "played", "scored", "set_up"]
+__all__ = ["MEASURES", "Cache", "Result", "Results", "played", "scored", "set_up"]
 
 MEASURES = ("plcmos", "pesq", "stoi")
 
 #: What a method made of a clip: ``scores``, ``seconds`` of each packet, a digest of the sound.
 Result = dict[str, Any]
+#: Method to what it made of each clip; None where it cannot play one.
+Results = dict[str, list[Result | None]]
 #: What is heard in 16 bits, and the seconds of each packet.
 Played = tuple[np.ndarray, np.ndarray]
 
@@ -70,32 +72,41 @@ def played(method: Method, clips: Iterable[Clip]) -> list[Played | None]:
 
 
 def scored(
-    name: str,
-    sounds: list[Played | None],
+    sounds: Mapping[str, list[Played | None]],
     clips: list[Clip],
     cache: Cache,
     pool: ProcessPoolExecutor,
-) -> list[Result | None]:
-    """Score what a method made of clips; the same sound of the same clip is scored once."""
-    results: list[Result | None] = []
-    waiting = []
-    for clip, sound in zip(clips, sounds, strict=True):
-        if sound is None:
-            results.append(None)
-            continue
-        heard, seconds = sound
-        digest = hashlib.sha256(heard.tobytes()).hexdigest()
-        known = cache.get(name, clip)
-        scores = known["scores"] if known is not None and known["heard"] == digest else None
-        result = {"heard": digest, "scores": scores, "seconds": [round(s, 9) for s in seconds]}
-        results.append(result)
-        job = None if scores is not None else pool.submit(score, heard, clip.clean)
-        waiting.append((clip, result, job))
-    for clip, result, job in waiting:
+) -> Results:
+    """Score what methods made of clips; the same sound of the same clip is scored once.
+
+    Clip by clip, so that what a broken run has kept is whole for the first clips.
+    """
+    results: Results = {name: [] for name in sounds}
+    waiting: list[tuple[str, Clip, Result, Future | None]] = []
+    for k, clip in enumerate(clips):
+        for name, found in sounds.items():
+            result, job = _begun(found[k], cache.get(name, clip), clip, pool)
+            results[name].append(result)
+            if result is not None:
+                waiting.append((name, clip, result, job))
+    for name, clip, result, job in waiting:
         if job is not None:
             result["scores"] = job.result()
         cache.put(name, clip, result)
     return results
+
+
+def _begun(
+    sound: Played | None, known: Result | None, clip: Clip, pool: ProcessPoolExecutor
+) -> tuple[Result | None, Future | None]:
+    """Take the scores that are known of this very sound, or have it scored."""
+    if sound is None:
+        return None, None
+    heard, seconds = sound
+    digest = hashlib.sha256(heard.tobytes()).hexdigest()
+    scores = known["scores"] if known is not None and known["heard"] == digest else None
+    result = {"heard": digest, "scores": scores, "seconds": [round(s, 9) for s in seconds]}
+    return result, None if scores is not None else pool.submit(score, heard, clip.clean)
 
 
 def _in_16_bits(x: np.ndarray) -> np.ndarray:

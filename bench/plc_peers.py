@@ -41,16 +41,13 @@ from _common import table, write_json
 from _plc_clips import Clip, real_clips, speech_clips, strata_clips
 from _plc_groups import COLUMNS, Group, Scores, differences, groups, means, plain, written
 from _plc_methods import FROM_CLEAN, NAMES, Found, find_methods
-from _plc_results import MEASURES, Cache, Result, played, scored, set_up
+from _plc_results import MEASURES, Cache, Result, Results, played, scored, set_up
 
 from rtcore.challenges.jobs import usable_cores
 from rtcore.challenges.plc.scores import how
 
 QUICK = 3
 FLOOR = "plc-pitch"
-
-#: Method to what it made of each clip.
-Results = dict[str, list[Result | None]]
 
 
 def options() -> argparse.Namespace:
@@ -110,13 +107,10 @@ def results_of(
 ) -> tuple[Results, list[str]]:
     """Play and score; give also the names whose results are those of an earlier run."""
     spawn = multiprocessing.get_context("spawn")
-    results: Results = {}
     with ProcessPoolExecutor(usable_cores(), spawn, set_up) as pool:
         # All are timed before the first score is computed, which keeps the cores busy.
         sounds = {name: played(method, clips) for name, method in found.methods.items()}
-        for name, heard in sounds.items():
-            results[name] = scored(name, heard, clips, cache, pool)
-            print(f"{name}: {len(clips)} clips scored", file=sys.stderr, flush=True)
+        results = scored(sounds, clips, cache, pool)
     earlier = [name for name in NAMES if name not in asked.only]
     for name in earlier:
         kept = [cache.get(name, clip) for clip in clips]
