@@ -175,5 +175,6 @@ def _opus(name: str, opus_ml: Path | None, stack: ExitStack, found: Found) -> Me
         what = f"its npm package was not named; run `{INSTALL}` in a folder"
         raise FileNotFoundError(f"{what} and give --opus-ml FOLDER")
     deep = stack.enter_context(DeepOpus(coder, opus_ml, DEEP[name]))
+    deep.play(np.zeros(PACKET, np.float32), np.zeros(1, bool))  # or what is broken ends a long run
     found.versions["opus-ml"] = deep.version
     return Method(deep.play, from_clean=True)

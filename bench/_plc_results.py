@@ -14,6 +14,7 @@ import numpy as np
 from _plc_clips import RATE, Clip
 from _plc_methods import Method
 
+from rtcore.atomicfile import write_whole
 from rtcore.challenges.plc.scores import Scorer
 
 __all__ = ["MEASURES", "Cache", "Result", "Results", "played", "scored", "set_up"]
@@ -53,7 +54,7 @@ class Cache:
         path = self._path(method, clip)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(result))
+            write_whole(path, json.dumps(result), "the cache")
 
     def _path(self, method: str, clip: Clip) -> Path | None:
         if self._folder is None:
