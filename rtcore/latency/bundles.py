@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from rtcore.chain.records import Command
 from rtcore.errors import RtcoreError
 from rtcore.host import find
 from rtcore.kernels.context import Flag
+from rtcore.latency.bundle_states import pairings
+from rtcore.latency.claims import Claim
 from rtcore.latency.delay import measure_delay
 from rtcore.latency.lookahead import measure_lookahead
 from rtcore.latency.systems.base import ChainSystem
@@ -32,29 +33,6 @@ _PEAK = f"peak below {_LOUD:g}"
 _NEED_SOUND = ("look-ahead", "latency")
 _SIDE_HZ = 25.0  # of side inputs that declare no rate
 _CHUNKS = (1, 7, 64, 441, 4096)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim of a manifest, and what came of it.
-
-    Attributes
-    ----------
-    what : str
-        What is claimed.
-    declared, measured : str
-        In words.
-    holds : bool or None
-        None where it could not be told.
-    note : str
-        What else one should know.
-    """
-
-    what: str
-    declared: str
-    measured: str
-    holds: bool | None
-    note: str = ""
 
 
 def verify_bundle(
@@ -95,6 +73,7 @@ def verify_bundle(
     checks: list[tuple[str, Callable[[], Iterable[Claim]]]] = [
         ("states", lambda: [*_states(loaded), *_sides(loaded), *_unused(loaded)]),
         ("streaming", lambda: _streaming(chain)),
+        ("pairing", lambda: pairings(loaded)),
         ("robustness", lambda: _robust(chain)),
         ("look-ahead", lambda: _ahead(chain, bundle)),
         ("latency", lambda: _latency(chain, bundle)),
