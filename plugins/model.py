@@ -33,7 +33,6 @@ from rtcore.onnx.rates import RatePlan, plan_rates
 from rtcore.onnx.runner import LoadedBundle
 
 LOST = 1  # rtcore.kernels.context.Flag.LOST, as a plain number for compiled code
-FAILED = 100  # a status from here on: a stage has failed for long
 
 
 def _table(value: object) -> dict[str, object]:
@@ -216,6 +215,11 @@ class Model(Plugin):
             "reason": reasons[0] if reasons else None,
         }
 
+    def failures(self) -> tuple[int, str]:
+        """Tell how many hops were replaced since the last reset, and why first."""
+        faults = self.faults
+        return faults["hops"], faults["reason"] or "the model gave NaN or Inf"
+
     @kernel
     def process(
         x,
@@ -253,7 +257,6 @@ class Model(Plugin):
         """Bring a hop to the model's rate, run it where its own hop is full, and bring it back."""
         to_model_rate(x, arrived, past_in, taps_in, state.down_in)
         take_sides(ctx, fed)
-        status = 0
         hop, capacity = gathered.shape[1], ready.shape[1]
         taken = 0
         while taken < arrived.shape[1]:
@@ -266,7 +269,7 @@ class Model(Plugin):
             state.flagged |= ctx.flags & LOST
             if state.filled == hop:
                 note_loss(lost, state.flagged != 0)
-                failed = run_instances(
+                run_instances(
                     gathered,
                     ready,
                     (state.read + state.held) % capacity,
@@ -291,7 +294,6 @@ class Model(Plugin):
                     dry,
                     offset,
                 )
-                status = FAILED + failed if failed != 0 else status
                 state.filled = 0
                 state.flagged = 0
                 state.held += hop
@@ -301,4 +303,3 @@ class Model(Plugin):
         state.read = (state.read + leaving.shape[1]) % capacity
         state.held -= leaving.shape[1]
         to_stream_rate(leaving, y, past_out, taps_out, state.down_out)
-        return status

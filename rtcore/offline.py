@@ -14,6 +14,7 @@ import numpy as np
 
 from rtcore.audiofile import AudioInfo, Writer, blocks, info
 from rtcore.chain import Chain
+from rtcore.chain.asking import ask_failures
 from rtcore.errors import ConfigError
 from rtcore.replay import Replay, SessionLog
 from rtcore.sidefiles import SideFeeder, SideFile
@@ -51,6 +52,9 @@ class FileReport:
         Plugins that gave NaN or Inf and were muted, with the frame.
     sides_left : dict
         Vectors of side inputs that begin after the end of the sound, by name.
+    failures : list of dict
+        Plugins that could not do their work in some hops and gave something else: ``plugin``,
+        ``hops`` and the first ``reason``.
     """
 
     source: Path
@@ -67,6 +71,7 @@ class FileReport:
     clipped: int = 0
     faults: list[dict[str, Any]] = field(default_factory=list)
     sides_left: dict[str, int] = field(default_factory=dict)
+    failures: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,7 @@ def process_file(
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
             out.write(block)
     report.sides_left = {name: left for name, left in feeder.left.items() if left}
+    report.failures = _failures(chain)
     report.frames_out, report.clipped = writer.frames, writer.clipped
     report.peak_db = 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
     report.seconds = time.perf_counter() - start
@@ -286,6 +292,12 @@ def _counted(
         report.frames_in += block.shape[1]
         if on_frames is not None:
             on_frames(block.shape[1])
+
+
+def _failures(chain: Chain) -> list[dict[str, Any]]:
+    """Ask all plugins in which hops they could not do their work."""
+    asked = [(placed.path, *ask_failures(placed.node.plugin)) for placed in chain.nodes]
+    return [{"plugin": p, "hops": hops, "reason": why} for p, hops, why in asked if hops]
 
 
 def _keep_fault(report: FileReport, event: dict[str, Any]) -> None:

@@ -330,6 +330,19 @@ class Plugin:
         del buffers
         return Attached()
 
+    def failures(self) -> tuple[int, str]:
+        """Tell how often the plugin could not do its work although the sound went on.
+
+        Asked on the control thread, of the plugin that a chain plays, at any time.
+
+        Returns
+        -------
+        int, str
+            How many hops (or blocks) it had to replace since the last reset, and why first.
+            Where that is more than none, an engine tells its user, and statistics have it.
+        """
+        return 0, ""
+
     def update(self, **settings: Any) -> Plugin:
         """Give a copy of this plugin with other values.
 

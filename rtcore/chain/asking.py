@@ -97,6 +97,21 @@ def ask_attached(plugin: Plugin, buffers: Mapping[str, np.ndarray[Any, Any]]) ->
     return attached
 
 
+def ask_failures(plugin: Plugin) -> tuple[int, str]:
+    """Ask how often the plugin could not do its work, and why.
+
+    Raises
+    ------
+    PluginError
+        Where the answer is no such pair.
+    """
+    answer: Any = _ask(plugin, "tell its failures", plugin.failures)
+    if isinstance(answer, tuple) and len(answer) == 2 and _whole(answer[0]):
+        return int(answer[0]), str(answer[1])
+    msg = f"plugin '{plugin.id}': failures() must give a number and a reason, got {answer!r}"
+    raise PluginError(msg)
+
+
 def _ask(plugin: Plugin, what: str, question: Callable[[], Any]) -> Any:
     try:
         return question()

@@ -317,7 +317,7 @@ def _plugin(name: str, values: dict[str, Any], where: str, base: Path) -> Elemen
 
 
 def _value(value: Any, where: str, base: Path) -> Any:
-    """Refuse numbers beyond TOML's range; find files that lie beside the chain file."""
+    """Refuse numbers beyond TOML's range; find what lies beside the chain file."""
     if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
         raise ConfigError(where, "must be a number of at most 64 bits, got a longer one")
     if isinstance(value, list):
@@ -330,11 +330,11 @@ def _value(value: Any, where: str, base: Path) -> Any:
 
 
 def _lies_in(base: Path, name: str) -> bool:
-    """Tell whether a text names a file in a folder; a plain word never does."""
+    """Tell whether a text names a file in a folder, or a folder by its path; no plain word does."""
     if base == Path() or len(name) > 1000 or not ("/" in name or Path(name).suffix):
         return False
     try:
-        return (base / name).is_file()
+        return (base / name).is_file() or ("/" in name and (base / name).is_dir())
     except (OSError, ValueError):
         return False
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import carray
@@ -21,6 +23,9 @@ from rtcore.kernels.context import ABI_VERSION, CONTEXT
 from rtcore.kernels.jit import native
 from rtcore.kernels.rt import flush_denormals, restore_float_mode
 from rtcore.rings import Ring, ring_held
+
+if TYPE_CHECKING:
+    from rtcore.chain.worker import Departure
 
 _QUEUE = 4096
 #: Each command is answered by at most two events, and many may be applied before anybody looks.
@@ -94,6 +99,7 @@ class Stream:
         #: Called with the system's number of each worker's thread that may play.
         self.on_thread: Callable[[int], None] | None = None
         self._awake = False
+        self._departures: list[Departure] = []  # of all workers that were started
 
     @property
     def address(self) -> np.uint64:
@@ -135,6 +141,8 @@ class Stream:
         for node in [*here, *nodes]:
             if node.worker is not None:
                 number = node.worker.start()
+                self._departures = [one for one in self._departures if not one.gone]
+                self._departures.append(node.worker.departure())
                 if self.on_thread is not None:
                     self.on_thread(number)
         self._awake = True
@@ -154,11 +162,18 @@ class Stream:
         self._context["time_ns"] = 0  # whoever plays next is no device
         self._context["deadline_ns"] = 0
         places = {p.node.worker: p.path for p in self.table.placed if p.node.worker is not None}
-        if not places:
+        if not places and not self._departures:
             return []
-        from rtcore.chain.worker import stop_workers
+        from rtcore.chain.worker import STOP_S, stop_workers
 
-        return [places[worker] for worker in stop_workers(places)]
+        self.poll()  # lets go of what was replaced
+        if any(not one.gone and one.worker not in places for one in self._departures):
+            gc.collect()  # what is replaced may be part of a circle
+        until = time.monotonic() + STOP_S
+        hung = [places[worker] for worker in stop_workers(places)]
+        forsaken = [one for one in self._departures if one.forsaken]
+        self._departures = [one for one in self._departures if one not in forsaken]
+        return hung + [one.plugin_id for one in forsaken if not one.leave(until)]
 
     def send(
         self,

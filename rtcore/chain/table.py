@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rtcore.chain.asking import ask_failures
 from rtcore.chain.graph import Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import CHAIN, STEP
@@ -58,6 +59,7 @@ class Table:
                 "place": placed.path,
                 "id": placed.node.plugin.id,
                 "latency_frames": placed.node.latency_frames,
+                "failures": ask_failures(placed.node.plugin)[0],
                 "busy_ms": placed.node.histogram.summary_ms(),
                 "muted": bool(step["muted"]),
                 "faults": int(step["faults"]),

@@ -98,6 +98,45 @@ def _semaphores() -> np.ndarray[Any, Any]:
     return both
 
 
+class Departure:
+    """What is left of a worker's thread, whoever still refers to the worker.
+
+    Parameters
+    ----------
+    worker : Worker
+        Just started.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self.plugin_id = worker.plugin_id
+        self.thread = worker._thread  # noqa: SLF001 - our own class
+        self._memory = worker._memory  # noqa: SLF001 - as above
+        self._worker = weakref.ref(worker)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the thread has left."""
+        return self.thread is None or not self.thread.is_alive()
+
+    @property
+    def worker(self) -> Worker | None:
+        """The worker; None where nobody refers to it any more."""
+        return self._worker()
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether nobody plays the worker any more, and its thread has still to leave."""
+        return self.worker is None and not self.gone
+
+    def leave(self, until: float) -> bool:
+        """Wait for the thread of a worker that was let go; where it hangs keep its memory."""
+        if self.thread is not None:
+            self.thread.join(max(0.0, until - time.monotonic()))
+        if not self.gone:
+            _leak(self._memory)
+        return self.gone
+
+
 def _run(memory: _Memory) -> None:
     worker_loop(np.uint64(memory.record.ctypes.data), memory.processor.spec.dtype)
     memory.record["running"] = 0
@@ -215,6 +254,10 @@ class Worker:
                 self._thread.start()
                 _started.add(self)
             return int(self._thread.native_id or 0)
+
+    def departure(self) -> Departure:
+        """Give what is left of the thread when this object is no more."""
+        return Departure(self)
 
     def hurry(self) -> None:
         """Let the audio side wait for results no longer than a stop may take."""

@@ -82,7 +82,7 @@ def process(
         print_json(_summary(reports, failed))
     elif len(jobs) > 1:
         click.echo(f"{len(reports)} done, {len(failed)} failed")
-    muted = any(report.faults for report in reports)
+    muted = any(report.faults or report.failures for report in reports)
     code = max([error.exit_code for _, error in failed], default=1 if muted else 0)
     click.get_current_context().exit(code)
 
@@ -278,6 +278,9 @@ def _tell(report: FileReport, *, quiet: bool) -> None:
     for fault in report.faults:
         what = f"{fault['plugin']} gave {fault['what']} at frame {fault['frame']} and was muted"
         warn(f"{report.target}: {what}; mend that plugin")
+    for failure in report.failures:
+        what = f"{failure['plugin']} failed in {failure['hops']} hops, and its input is heard there"
+        warn(f"{report.target}: {what}: {failure['reason']}")
 
 
 def _summary(reports: list[FileReport], failed: list[tuple[Path, RtcoreError]]) -> dict[str, Any]:

@@ -258,6 +258,7 @@ def print_summary(stats: dict[str, Any]) -> None:
         rows.append(("safety limiter", f"worked for {stats['limited_frames'] / rate:.2f} s"))
     for plugin in stats["plugins"]:
         state = f", muted after {plugin['faults']} fault" if plugin["faults"] else ""
+        state += f", failed in {plugin['failures']} hops" if plugin["failures"] else ""
         rows.append(
             (
                 plugin["id"],

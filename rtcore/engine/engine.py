@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from rtcore.chain import Chain
 from rtcore.engine.backends.base import Backend
+from rtcore.engine.complaints import Complaints
 from rtcore.engine.feed import Recorder, Sink, as_rtcore_error
 from rtcore.engine.log import SessionLog
 from rtcore.engine.native import NativeEngine
@@ -133,7 +134,7 @@ class Engine:
         self._live = LiveMode(memory=backend.live, awake=backend.live)
         self._live_held = False
         self._hung: list[str] = []  # sentences about workers that were abandoned
-        self._too_short: set[str] = set()  # places of those that no block leaves any time
+        self._complaints = Complaints(self._message)
         self.error: RtcoreError | None = None
 
     # --- life ---------------------------------------------------------------------------------
@@ -290,24 +291,11 @@ class Engine:
             return True
         if self.backend.live and self.safety.enabled:
             self._watch_for_howling()
+        self._complaints.of_failures(self.chain)
         if self.backend.paced:
-            self._watch_blocks()
+            longest = int(self._native.stats["largest_block"][0])
+            self._complaints.of_blocks(self.chain, longest)
         return False
-
-    def _watch_blocks(self) -> None:
-        """Say so where blocks are so long that a worker cannot have a result in time."""
-        longest = int(self._native.stats["largest_block"][0])
-        for placed in self.chain.nodes:
-            worker = placed.node.worker
-            if worker is None or longest <= worker.allowance_frames:
-                continue
-            if placed.path not in self._too_short:
-                self._too_short.add(placed.path)
-                self._message(
-                    f"{placed.path}: blocks of {longest} frames are longer than the "
-                    f"{worker.allowance_frames} that its worker is allowed, so that it is late; "
-                    "set worker_allowance_s to a block at least, or choose smaller blocks"
-                )
 
     # --- losing a device ----------------------------------------------------------------------
 

@@ -122,9 +122,10 @@ class _Builder:
         outputs = {tensor.name: tensor for tensor in model.outputs}
         for name in stage.inputs:
             known("input", name, inputs, where)
-        for name in inputs:
-            known(
-                "input", name, stage.inputs, f"{where}, of which the manifest must name every input"
+        for name in (n for n in inputs if n not in stage.inputs):
+            raise ModelError(
+                f"{where}: the manifest does not say what the model's input {name!r} is given; "
+                "name it under inputs"
             )
         for name in stage.outputs:
             known("output", name, outputs, where)

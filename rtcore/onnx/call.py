@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from rtcore.kernels.abi import load_acquire, pointer, store_release
 from rtcore.kernels.decorator import helper
 from rtcore.kernels.jit import native
+from rtcore.onnx.files import plain
 
 #: Room for the text of the first failure, its final zero included.
 TEXT_BYTES = 512
@@ -143,7 +144,7 @@ def failure_of(call: np.ndarray[Any, Any]) -> str | None:
     if not int(call["failures"][0]):
         return None
     text = bytes(call["text"][0]).partition(b"\0")[0]
-    return " ".join(text.decode("utf-8", "ignore").split())
+    return plain(text.decode("utf-8", "ignore"))
 
 
 def forget_failures(call: np.ndarray[Any, Any]) -> None:

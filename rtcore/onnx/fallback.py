@@ -33,6 +33,7 @@ _CODE = re.compile(r"\[ONNXRuntimeError\] : (\d+) : \w+ : ")
 _RUN = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p)
 _WORD = types.uintp
 _SETTLE_S = 0.1  # for calls that wait for the lock when the interpreter ends
+_LAST_S = 2.0  # for runs that are told to end early: they do so at the model's next node
 
 
 # A status is here the address of its text, which is also what a record calls its binding.
@@ -60,16 +61,21 @@ def _entries() -> dict[str, Any]:
     }
 
 
-_alive: weakref.WeakSet[Binding] = weakref.WeakSet()
+_alive: weakref.WeakKeyDictionary[Binding, Any] = weakref.WeakKeyDictionary()  # to RunOptions
+_under_way: set[object] = set()  # runs that have begun and not ended
 
 
 @atexit.register
 def _part_from_python() -> None:
     """Let no native thread enter an interpreter that ends: the process would abort."""
-    bindings = list(_alive)
-    for binding in bindings:
+    bindings = list(_alive.items())
+    for binding, options in bindings:
         binding.call["run"] = _entries()["refuse"].address
+        options.terminate = True
     if bindings:
+        time.sleep(_SETTLE_S)
+    end = time.monotonic() + _LAST_S
+    while _under_way and time.monotonic() < end:
         time.sleep(_SETTLE_S)
 
 
@@ -152,7 +158,7 @@ class PythonSession(Session):
             "release": _entries()["release"].address,
         }
         binding = Binding(self.path, inputs, outputs, functions, (run, text))
-        _alive.add(binding)
+        _alive[binding] = self._options
         return binding
 
     def _close(self) -> None:
@@ -163,12 +169,16 @@ def _runner(session: Any, options: Any, bound: Any, text: Any) -> Callable[..., 
     """Make the function behind a binding's address; an exception would vanish in a callback."""
 
     def run(*_unused: object) -> int:
+        mark = object()
+        _under_way.add(mark)
         try:
             session.run_with_iobinding(bound, options)
         except BaseException as error:  # noqa: BLE001 - nobody above could catch it
             reason = str(error).removeprefix("Error in execution: ")
             text.value = reason.encode("utf-8", "replace")[: TEXT_BYTES - 1]
             return ctypes.addressof(text)
+        finally:
+            _under_way.discard(mark)
         return 0
 
     return run

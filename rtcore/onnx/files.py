@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from rtcore.errors import ModelError
 
 _LONGEST = 300  # letters of a reason: ONNX Runtime's can list a whole graph
+#: Where in ONNX Runtime's source a reason arose: a file, a line, a function with its arguments.
+_PLACE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z\[])")
 #: OrtErrorCode, as far as it tells what to do.
 _NOT_IMPLEMENTED, _INVALID_PROTOBUF = 9, 7
 
@@ -54,8 +57,14 @@ def check_file(path: Path, sha256: str | None) -> None:
         )
 
 
+def plain(reason: str) -> str:
+    """Take out of one of ONNX Runtime's sentences where in its source it arose."""
+    return _PLACE.sub("", " ".join(reason.split()))
+
+
 def refusal(path: Path, version: str, code: int, reason: str) -> ModelError:
     """Make a sentence of ONNX Runtime's reason not to open a model."""
+    reason = plain(reason)
     lower = reason.lower()
     remedy = "check it with onnx.checker, and export it again"
     if "external" in lower:
@@ -63,6 +72,6 @@ def refusal(path: Path, version: str, code: int, reason: str) -> ModelError:
     elif code == _INVALID_PROTOBUF or "protobuf" in lower:
         remedy = "the file is damaged or no ONNX model; fetch it again"
     elif code == _NOT_IMPLEMENTED or "opset" in lower or "ir version" in lower:
-        remedy = "install a newer onnxruntime, or export it for an older opset"
+        remedy = "export it for another opset, or install a newer onnxruntime"
     short = reason if len(reason) <= _LONGEST else reason[: _LONGEST - 3] + "..."
     return ModelError(f"{path}: ONNX Runtime {version} refuses this model: {short}; {remedy}")

@@ -4,7 +4,8 @@
 A hop fails where a run returns an error, or where any number that a model gave is NaN or Inf.
 The dry sound, as late as the model's, takes its place; the instance begins again from its initial
 states, and is heard again when its frames hold whole sound.  At each change of source the step
-between the two fades away, so nothing clicks.  Hops that did not fail are not touched.
+between the two fades away, so nothing clicks.  Hops that did not fail are not touched.  However
+long a model fails the sound goes on: it is tried at every hop.
 """
 
 from __future__ import annotations
@@ -19,15 +20,12 @@ from rtcore.onnx.manifest import Manifest
 from rtcore.onnx.program import Program
 
 FADE_S = 0.005
-#: So long must an instance fail, hop after hop, until its plugin gives up.
-GIVE_UP_S = 1.0
-_FEWEST = 3
 _EXPONENT = np.int32(0x7F800000)
 #: Nobody plays sound so loud: beyond it float32 would soon be infinite.
 LOUDEST = 1e9
 
 # Places in a row of `guard`.
-IN_A_ROW, SETTLING, FADING, DRY = range(4)
+SETTLING, FADING, DRY = range(3)
 # Places in `faults`.
 FAULTS, NOT_FINITE = range(2)
 
@@ -50,10 +48,10 @@ def guard_buffers(manifest: Manifest, program: Program, channels: int) -> Buffer
     -------
     dict of str to ndarray
         ``initial``: an instance's memory at first; ``checked``: (at, count) of what a model
-        gives; ``guard``: (instances, 4), see the places above; ``faults``: counts; ``limits``:
-        failures in a row until the plugin gives up, hops until an instance is heard again,
-        samples of a fade; ``dry``: (channels, latency + hop), the last input; ``offset``:
-        (2, channels), the last sample that went out, and what fades away.
+        gives; ``guard``: (instances, 3), see the places above; ``faults``: counts; ``limits``:
+        hops until an instance is heard again, samples of a fade; ``dry``: (channels, latency +
+        hop), the last input; ``offset``: (2, channels), the last sample that went out, and what
+        fades away.
     """
     hop, rate = manifest.hop, manifest.sample_rate
     given = [placed.region for wiring in program.wirings for placed in wiring.given()]
@@ -63,15 +61,9 @@ def guard_buffers(manifest: Manifest, program: Program, channels: int) -> Buffer
     return {
         "initial": program.memory,
         "checked": np.array(checked, np.int64),
-        "guard": np.zeros((channels // manifest.channels, 4), np.int64),
+        "guard": np.zeros((channels // manifest.channels, 3), np.int64),
         "faults": np.zeros(2, np.int64),
-        "limits": np.array(
-            [
-                max(_FEWEST, math.ceil(GIVE_UP_S * rate / hop)),
-                settle,
-                max(1, round(FADE_S * rate)),
-            ]
-        ),
+        "limits": np.array([settle, max(1, round(FADE_S * rate))]),
         "dry": np.zeros((channels, manifest.latency + hop), np.float32),
         "offset": np.zeros((2, channels), np.float32),
     }
@@ -113,7 +105,7 @@ def judge(
         Of the steps; 0 is good.
     memory, parity : arrays
         Of the instance.
-    own : array of int, shape (4,)
+    own : array of int, shape (3,)
         Its row of ``guard``.
     initial, checked, faults, limits : arrays
         See :func:`guard_buffers`.
@@ -125,15 +117,13 @@ def judge(
     """
     finite = _finite(memory, checked) if status == 0 else True
     if status == 0 and finite:
-        own[IN_A_ROW] = 0
         if own[SETTLING] == 0:
             return True
         own[SETTLING] -= 1
         return False
     faults[FAULTS] += 1
     faults[NOT_FINITE] += 0 if finite else 1
-    own[IN_A_ROW] += 1
-    own[SETTLING] = limits[1]
+    own[SETTLING] = limits[0]
     for k in range(memory.size):
         memory[k] = initial[k]
     for k in range(parity.size):

@@ -10,10 +10,8 @@ import numpy as np
 from rtcore.dsp.resample import resample_hop
 from rtcore.kernels import helper
 from rtcore.kernels.side import side_vector
-from rtcore.onnx.guard import DRY, FADING, IN_A_ROW, LOUDEST, give_hop, judge, keep_dry
+from rtcore.onnx.guard import DRY, FADING, LOUDEST, give_hop, judge, keep_dry
 from rtcore.onnx.ops import take_steps
-
-NAN_STAGE = 99  # stands for a stage where NaN or Inf came out
 
 
 @helper
@@ -93,7 +91,7 @@ def run_instances(
     limits: Any,
     dry: Any,
     offset: Any,
-) -> int:
+) -> None:
     """Run every instance on the hop that was gathered, and write its output into a ring.
 
     Parameters
@@ -108,14 +106,7 @@ def run_instances(
         See :func:`rtcore.onnx.guard.guard_buffers`.
 
     Other arguments are those of :func:`rtcore.onnx.ops.take_steps`, for all instances.
-
-    Returns
-    -------
-    int
-        0, or, where an instance has failed for long, the number of its stage (`NAN_STAGE` where
-        what it gave was not finite).
     """
-    failed = 0
     each, hop = places.shape[1], gathered.shape[1]
     keep_dry(dry, gathered)
     for k in range(memory.shape[0]):
@@ -141,14 +132,11 @@ def run_instances(
         changed = good == (own[DRY] != 0)
         if changed:
             own[DRY] = 0 if good else 1
-            own[FADING] = limits[2]
+            own[FADING] = limits[1]
         for c in range(each):
             channel = k * each + c
             source, start = (memory[k], places[1, c]) if good else (dry[channel], 0)
             give_hop(
-                source, start, changed, own[FADING], limits[2], offset, channel, ready, at, hop
+                source, start, changed, own[FADING], limits[1], offset, channel, ready, at, hop
             )
         own[FADING] = max(own[FADING] - hop, 0)
-        if own[IN_A_ROW] >= limits[0]:
-            failed = status if status != 0 else NAN_STAGE
-    return failed

@@ -158,3 +158,21 @@ def test_errors_of_rtcore_pass():
     for plugin in (choosing(lambda: fail(error)), handing(lambda: fail(error))):
         with pytest.raises(ParameterError, match="must be something else"):
             Node(plugin, SPEC)
+
+
+@pytest.mark.parametrize("answer", [3, (1,), ("many", "why"), None])
+def test_failures_are_a_number_and_a_reason(answer):
+    """Any other answer of a plugin becomes a sentence that names it."""
+
+    class Vague(Chosen):
+        """Says it in its own way."""
+
+        id = "t_vague"
+
+        def failures(self):
+            """Tell how often something went wrong."""
+            return answer
+
+    chain = Chain([Vague()], channels=1)
+    with pytest.raises(PluginError, match=r"'t_vague': failures\(\) must give a number"):
+        chain.stats()

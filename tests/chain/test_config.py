@@ -101,6 +101,23 @@ class TestWords:
         config = load(write(tmp_path / "c.toml", text))
         assert str(tmp_path / "me.csv") == config.elements[0].audiogram
 
+    def test_bundles_lie_beside_the_file(self, tmp_path):
+        """A path that leads to a folder from the chain file means that folder; a word does not."""
+        (tmp_path / "mine" / "denoiser").mkdir(parents=True)
+        text = """
+            [[plugin]]
+            id = "model"
+            bundle = "mine/denoiser"
+            [[plugin]]
+            id = "model"
+            bundle = "./mine"
+            [[plugin]]
+            id = "model"
+            bundle = "mine"
+        """
+        found = [e.bundle for e in load(write(tmp_path / "c.toml", text)).elements]
+        assert [str(tmp_path / "mine" / "denoiser"), str(tmp_path / "mine"), "mine"] == found
+
     def test_branches(self):
         """Parallel branches and ears are what the classes of these names are."""
         parallel = {"id": "parallel", "gains_db": [0, -6], "branch": [{}, {"plugin": [GAIN]}]}

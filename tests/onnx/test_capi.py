@@ -226,9 +226,10 @@ def test_a_model_of_the_future_is_told(runtime, tmp_path):
     model = onnx.load(small_models.half(tmp_path / "m.onnx"))
     model.opset_import[0].version = 900
     onnx.save(model, tmp_path / "m.onnx")
-    assert refusal(runtime, tmp_path / "m.onnx").endswith(
-        "install a newer onnxruntime, or export it for an older opset"
-    )
+    sentence = refusal(runtime, tmp_path / "m.onnx")
+    assert sentence.endswith("export it for another opset, or install a newer onnxruntime")
+    assert ".cc:" not in sentence  # where in its source is nobody's concern
+    assert ".h:" not in sentence
 
 
 def test_a_type_beyond_binding_is_told(runtime, tmp_path):

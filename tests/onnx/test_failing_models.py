@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 from bundles import RATE, adding_up, chain_of, fragile, noise, one_stage, passing, played
+from click.testing import CliRunner
 
+from rtcore.cli import main
+from rtcore.engine import Engine, TimerBackend
 from rtcore.onnx.choice import VARIABLE
 
 HOP, HOPS, FADE = 128, 60, 80  # 5 ms at 16 kHz
@@ -88,29 +92,47 @@ def test_channels_fail_alone(folder):
     assert 3 == model_of(chain).faults["hops"]
 
 
-def test_a_long_failure_mutes(folder):
-    """After a second without one good hop the plugin is muted; before that it plays dry."""
-    most = RATE // HOP
-    x = np.zeros((1, HOP * (most + 20)), np.float32)
-    x[0, HOP + HOP // 2 :: HOP] = FAIL
-    chain = chain_of(folder)
-    chain.process(x[:, : HOP * most])
-    assert [0, most - 1] == [chain.stats()[0]["faults"], model_of(chain).faults["hops"]]
-    chain.process(x[:, HOP * most :])
-    assert 1 == chain.stats()[0]["faults"]
-    chain.reset()
-    assert 0 == model_of(chain).faults["hops"]
-    good = planted([], 0)
-    assert np.array_equal(sums(good[0]), played(chain, good)[0, : good.shape[1]])
+@pytest.mark.parametrize("what", [FAIL, NAN])
+@pytest.mark.parametrize("placement", ["inline", "worker"])
+def test_a_long_failure_stays_dry(folder, what, placement):
+    """However long a model fails the dry sound goes on, and it is heard again as soon as it can."""
+    bad, good = 2 * RATE // HOP, 40
+    x = np.clip(noise(HOP * (bad + good)), -0.5, 0.5)
+    x[0, HOP // 2 : bad * HOP : HOP] = what
+    chain = chain_of(folder, placement=placement)
+    y = played(chain, x)[0]
+    assert np.array_equal(x[0, FADE : bad * HOP], y[FADE : bad * HOP])
+    again = sums(x[0, bad * HOP :])
+    assert np.array_equal(again[FADE:], y[bad * HOP + FADE : x.shape[1]])
+    stats = chain.stats()[0]
+    assert [0, False, bad] == [stats["faults"], stats["muted"], stats["failures"]]
+    chain.render(planted([], 0))  # which begins with a reset
+    assert 0 == chain.stats()[0]["failures"]
 
 
-def test_a_second_of_failures_in_all_does_not(folder):
-    """What counts is failures in a row."""
-    x = np.zeros((1, HOP * 400), np.float32)
-    x[0, HOP // 2 :: 2 * HOP] = FAIL
-    chain = chain_of(folder)
-    chain.process(x)
-    assert [0, 200] == [chain.stats()[0]["faults"], model_of(chain).faults["hops"]]
+@pytest.mark.parametrize("placement", ["inline", "worker"])
+def test_an_engine_says_so(folder, placement):
+    """The user hears once that a model fails, and statistics count the hops."""
+    told = []
+    x = planted([20, 21, 40], FAIL)
+    chain = chain_of(folder, placement=placement)
+    backend = TimerBackend(x, block_frames=64)
+    with Engine(chain, backend, on_message=told.append) as engine:
+        assert engine.wait(60)
+    told = [line for line in told if " fails, and its input is heard where it does: " in line]
+    assert 1 == len(told)
+    assert "Gather" in told[0]
+    assert 3 == engine.stats()["plugins"][0]["failures"]
+
+
+def test_a_file_says_so(folder, tmp_path):
+    """A file in which a model failed is written, with a warning and exit code 1."""
+    soundfile.write(tmp_path / "in.wav", planted([20, 40], NAN)[0], RATE, "FLOAT")
+    files = [str(tmp_path / "in.wav"), str(tmp_path / "out.wav")]
+    done = CliRunner().invoke(main, ["process", *files, "-p", f"model:bundle={folder}"])
+    assert 1 == done.exit_code
+    assert "failed in 2 hops, and its input is heard there: the model gave NaN" in done.output
+    assert soundfile.info(tmp_path / "out.wav").frames >= HOP * HOPS
 
 
 def test_worker_equals_inline(folder):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -247,6 +248,26 @@ class TestVerify:
         (claim,) = bundle_claims._time(chain, 0.1)
         assert claim.holds is False
         assert "within 0.0625 ms" == claim.declared
+
+    def test_a_slow_model_that_only_conceals(self, place):
+        """Its time is that of hops that it conceals, though it runs at no others."""
+        folder, size, hop = place / "a", 2000, 16
+        folder.mkdir()
+        shapes = {"w": (hop, size), "u": (size, size), "v": (size, hop)}
+        constants = [constant(name, np.full(shape, 0.001)) for name, shape in shapes.items()]
+        names = ["a", *(f"c{k}" for k in range(40))]
+        nodes = [node("MatMul", "x w", "a")]
+        for before, after in itertools.pairwise(names):
+            nodes += [node("MatMul", f"{before} u", f"m{after}"), node("Tanh", f"m{after}", after)]
+        nodes.append(node("MatMul", f"{names[-1]} v", "y"))
+        tensors = {"x": (FLOAT, [1, hop])}
+        save(folder / "model.onnx", nodes, tensors, {"y": (FLOAT, [1, hop])}, constants)
+        gate = {"hears": "newest", "runs": "heard"}
+        one_stage(folder, {"x": "frame"}, {"y": "frame"}, hop=hop, id="a", gate=gate)
+        bundle = find_bundle(str(folder))
+        (claim,) = bundle_claims._time(bundle_claims._chain(bundle, 16000), 0.2, lost=True)
+        assert claim.holds is False
+        assert "everything is lost" in claim.note
 
     def test_another_file(self, rtcore, place):
         """A checksum that differs is bad input, and nothing runs."""

@@ -126,11 +126,17 @@ def timing(durations: Durations, seconds: float, **more: Any) -> Timing:
 
 
 def _refuse_muted(engine: Engine, name: str) -> None:
-    """Refuse to speak of a chain whose plugin was muted: what it did then is no measure."""
+    """Refuse to speak of a chain whose plugin failed: what it did then is no measure."""
     for plugin in engine.stats()["plugins"]:
         if plugin["faults"]:
             msg = (
                 f"{name}: {plugin['place']} gave NaN or Inf and was muted while the chain was "
                 "timed; mend that plugin"
+            )
+            raise SystemFaultError(msg)
+        if plugin["failures"]:
+            msg = (
+                f"{name}: {plugin['place']} failed in {plugin['failures']} hops while the chain "
+                "was timed; mend that plugin"
             )
             raise SystemFaultError(msg)
