@@ -19,20 +19,12 @@ import numpy as np
 
 from rtcore import Attached, ParameterError, Plugin, Prepared, Setting, SideInput, Spec, kernel
 from rtcore.dsp.fft import fft_tables
+from rtcore.dsp.foresight import foresight_memory
 from rtcore.models import Bundle, find_bundle
 from rtcore.onnx.guard import FAULTS, NOT_FINITE, guard_buffers
-from rtcore.onnx.hop import (
-    is_heard,
-    note_loss,
-    run_instances,
-    take_sides,
-    to_model_rate,
-    to_stream_rate,
-)
+from rtcore.onnx.hop import play_hop
 from rtcore.onnx.rates import RatePlan, plan_rates
 from rtcore.onnx.runner import LoadedBundle
-
-LOST = 1  # rtcore.kernels.context.Flag.LOST, as a plain number for compiled code
 
 
 def _table(value: object) -> dict[str, object]:
@@ -73,6 +65,7 @@ class Model(Plugin):
         "heard_flags": "i8",
         "down_in": "i8",  # frames of the stream for one phase; 0: the rates are equal
         "down_out": "i8",
+        "zeros": "i8",  # whether hops of zeros count as lost
         "flagged": "i8",  # whether any of the samples gathered so far never came
     }
     buffers = {
@@ -82,6 +75,7 @@ class Model(Plugin):
         "calls": "u8[:, :, :]",
         "parity": "i8[:, :]",
         "lost": "f4[:]",
+        "foreseen": "f8[:, :, :]",
         "fed": "f4[:]",
         "gathered": "f4[:, :]",
         "ready": "f4[:, :]",
@@ -103,6 +97,9 @@ class Model(Plugin):
         "limits": "i8[:]",
         "dry": "f4[:, :]",
         "offset": "f4[:, :]",
+        "came": "real[:, :]",
+        "shares": "f8[:]",
+        "kept": "i8[:]",
     }
 
     def hop(self, spec: Spec) -> int:
@@ -111,14 +108,19 @@ class Model(Plugin):
 
     def sides(self, spec: Spec) -> dict[str, SideInput]:
         """Give the bundle's side inputs; all channels are given the same vectors."""
-        del spec
-        return {name: side.declared() for name, side in self._found().manifest.sides.items()}
+        return {name: side.declared() for name, side in self._found(spec).manifest.sides.items()}
 
-    def _found(self) -> Bundle:
+    def _found(self, spec: Spec) -> Bundle:
+        """Find the bundle for a stream."""
+        del spec
         return find_bundle(self.bundle)
 
+    def _open(self, spec: Spec) -> LoadedBundle:
+        """Open the models."""
+        return LoadedBundle(self._found(spec), self.parameters)
+
     def _plan(self, spec: Spec) -> RatePlan:
-        manifest = self._found().manifest
+        manifest = self._found(spec).manifest
         if spec.sample_rate != int(spec.sample_rate):
             what = f"cannot run in a stream of {spec.sample_rate} Hz; use a whole number of Hz"
             raise ParameterError("bundle", f"{manifest.id} {what}")
@@ -126,7 +128,7 @@ class Model(Plugin):
 
     def prepare(self, spec: Spec) -> Prepared:
         """Open the models and lay out their memory."""
-        loaded = self._loaded = LoadedBundle(self._found(), self.parameters)
+        loaded = self._loaded = self._open(spec)
         plan, manifest, program = self._plan(spec), loaded.bundle.manifest, loaded.program
         each = manifest.channels
         if spec.channels % each:
@@ -161,11 +163,15 @@ class Model(Plugin):
             "program": program.steps,
             "memory": np.tile(program.memory, (instances, 1)),
             "places": np.array(
-                [[place.at for place in side] for side in (program.entry, program.exit)]
+                [
+                    [place.at for place in side]
+                    for side in (program.entry, program.exit, program.known)
+                ]
             ),
             "calls": np.zeros((instances, len(manifest.stage), 2), np.uint64),
             "parity": np.zeros((instances, len(manifest.stage)), np.int64),
             "lost": np.zeros(program.flags),
+            "foreseen": self._foreseen(instances),
             "fed": np.zeros(sum(side.width for side in manifest.sides.values())),
             "gathered": np.zeros((channels, manifest.hop)),
             "ready": np.zeros((channels, plan.delay_samples + plan.samples + 2 * manifest.hop)),
@@ -178,7 +184,18 @@ class Model(Plugin):
             "fft_scratch": np.zeros((3, manifest.window)),
             **fft_tables(manifest.window if manifest.spectral else 2),
             **guard_buffers(manifest, program, channels),
+            "came": none,
+            "shares": np.zeros(0),
+            "kept": np.zeros(0, np.int64),
         }
+
+    def _foreseen(self, instances: int) -> np.ndarray:
+        """Give the memories of models that foresee; without, one without any room."""
+        manifest = self._loaded.bundle.manifest
+        if not manifest.frame.foresight:
+            return np.zeros((instances, 0, 0))
+        one = foresight_memory(manifest.sample_rate, manifest.channels)
+        return np.tile(one, (instances, 1, 1))
 
     def attach(self, buffers: Mapping[str, np.ndarray]) -> Attached:
         """Bind the models to the memory."""
@@ -232,6 +249,7 @@ class Model(Plugin):
         calls,
         parity,
         lost,
+        foreseen,
         fed,
         gathered,
         ready,
@@ -253,53 +271,45 @@ class Model(Plugin):
         limits,
         dry,
         offset,
+        came,
+        shares,
+        kept,
     ):
-        """Bring a hop to the model's rate, run it where its own hop is full, and bring it back."""
-        to_model_rate(x, arrived, past_in, taps_in, state.down_in)
-        take_sides(ctx, fed)
-        hop, capacity = gathered.shape[1], ready.shape[1]
-        taken = 0
-        while taken < arrived.shape[1]:
-            piece = min(arrived.shape[1] - taken, hop - state.filled)
-            for c in range(gathered.shape[0]):
-                for i in range(piece):
-                    gathered[c, state.filled + i] = arrived[c, taken + i]
-            state.filled += piece
-            taken += piece
-            state.flagged |= ctx.flags & LOST
-            if state.filled == hop:
-                note_loss(lost, state.flagged != 0)
-                run_instances(
-                    gathered,
-                    ready,
-                    (state.read + state.held) % capacity,
-                    program,
-                    memory,
-                    places,
-                    lost,
-                    fed,
-                    is_heard(lost, state.heard_flags),
-                    calls,
-                    parity,
-                    fft_factors,
-                    fft_cos,
-                    fft_sin,
-                    fft_work,
-                    fft_scratch,
-                    initial,
-                    checked,
-                    guard,
-                    faults,
-                    limits,
-                    dry,
-                    offset,
-                )
-                state.filled = 0
-                state.flagged = 0
-                state.held += hop
-        for c in range(leaving.shape[0]):
-            for i in range(leaving.shape[1]):
-                leaving[c, i] = ready[c, (state.read + i) % capacity]
-        state.read = (state.read + leaving.shape[1]) % capacity
-        state.held -= leaving.shape[1]
-        to_stream_rate(leaving, y, past_out, taps_out, state.down_out)
+        """Play a hop."""
+        play_hop(
+            x,
+            y,
+            ctx,
+            state,
+            program,
+            memory,
+            places,
+            calls,
+            parity,
+            lost,
+            foreseen,
+            fed,
+            gathered,
+            ready,
+            arrived,
+            leaving,
+            taps_in,
+            past_in,
+            taps_out,
+            past_out,
+            fft_factors,
+            fft_cos,
+            fft_sin,
+            fft_work,
+            fft_scratch,
+            initial,
+            checked,
+            guard,
+            faults,
+            limits,
+            dry,
+            offset,
+            came,
+            shares,
+            kept,
+        )

@@ -13,6 +13,7 @@ from rtcore.dsp.concealment import (
 )
 from rtcore.dsp.fft import fft_tables, irfft, rfft
 from rtcore.dsp.fir import fir_block, fir_buffers, fir_facts, main_peak
+from rtcore.dsp.foresight import foresee, foresight_memory
 from rtcore.dsp.resample import ResamplerDesign, resample_hop
 from rtcore.dsp.stft import (
     WINDOWS,
@@ -34,6 +35,8 @@ __all__ = [
     "fir_block",
     "fir_buffers",
     "fir_facts",
+    "foresee",
+    "foresight_memory",
     "irfft",
     "longest_fade_frames",
     "main_peak",

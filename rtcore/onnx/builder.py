@@ -12,9 +12,11 @@ import numpy as np
 from rtcore.dsp.stft import stft_window
 from rtcore.errors import ModelError
 from rtcore.onnx.fitting import as_float32, as_number, filled, known
-from rtcore.onnx.manifest import SPECTRAL, Manifest, Part, Source, Stage, Target
+from rtcore.onnx.manifest import Manifest
 from rtcore.onnx.ops import Op
+from rtcore.onnx.patches import patch_tables
 from rtcore.onnx.program import Memory, Placed, Program, Region, Steps, Wiring
+from rtcore.onnx.stages import SPECTRAL, Part, Source, Stage, Target
 
 _RE, _IM = 0, 1
 
@@ -56,6 +58,8 @@ class _Builder:
         self._entry = [room(hop) for _ in self._channels]
         self._exit = [room(hop) for _ in self._channels]
         self._history = [room(window) if window > hop else self._entry[c] for c in self._channels]
+        self._known = self._entry
+        self._patches: list[int] = []
         self._frame = self._history  # under the analysis window
         self._made: list[Region] = []  # the frame that a model gave
         self._spectrum: list[tuple[Region, Region]] = []
@@ -90,6 +94,7 @@ class _Builder:
             tuple(wirings),
             tuple(self._entry),
             tuple(self._exit),
+            tuple(self._known),
             self._controls,
             max(self._flags, heard),
             heard,
@@ -98,7 +103,15 @@ class _Builder:
     def _take_in(self) -> None:
         """Bring the new hop into the frame."""
         add, hop, window = self._steps.add, self._hop, self._window
-        if window > hop:
+        if self._manifest.frame.foresight:
+            at = window - 2 * hop
+            self._known = [Region(history.at + at, hop) for history in self._history]
+            for channel, (entry, history) in enumerate(
+                zip(self._entry, self._history, strict=True)
+            ):
+                add(Op.SHIFT, history.at, count=window - hop, extra=hop)
+                add(Op.FORESEE, history.at + at, entry.at, channel, hop)
+        elif window > hop:
             for entry, history in zip(self._entry, self._history, strict=True):
                 add(Op.SHIFT, history.at, count=window, extra=hop)
                 add(Op.COPY, history.at + window - hop, entry.at, count=hop)
@@ -158,7 +171,8 @@ class _Builder:
             self._transform()
         for channel in self._channels:
             self._apply({part: at[channel] for part, at in places.items()}, channel)
-        self._sound = next((p for p in ("hop", "frame") if p in places), "spectrum")
+        self._patches = list(places.get("patch", []))
+        self._sound = next((p for p in ("hop", "frame", "patch") if p in places), "spectrum")
         self._stale = self._sound == "frame" and bool(self._spectrum)
 
     def _state(
@@ -281,7 +295,7 @@ class _Builder:
             self._controls[target.control] = placed
             return placed
         sizes = {"hop": self._hop, "frame": self._window, "spectrum": 2 * self._bins,
-                 "complex_mask": 2 * self._bins}  # fmt: skip
+                 "complex_mask": 2 * self._bins, "patch": 2 * self._hop}  # fmt: skip
         each = [sizes.get(part, self._bins) for part in target.parts]
         count = sum(each) * len(self._channels)
         shape = filled(tensor.shape, count, where, " + ".join(target.parts))
@@ -357,7 +371,9 @@ class _Builder:
         """Put the frames together and give out a hop; where the model is unheard, as it came."""
         add, hop = self._steps.add, self._hop
         self._restore()
-        if self._sound in {"input", "hop"}:
+        if self._sound == "patch":
+            self._patch()
+        elif self._sound in {"input", "hop"}:
             if self._sound == "hop" and jump is not None:
                 end = add(Op.GO)
                 self._steps.land(jump)
@@ -374,9 +390,18 @@ class _Builder:
             kept = min(hop, past.count)
             add(Op.COPY, past.at + past.count - kept, out.at + hop - kept, count=kept)
 
+    def _patch(self) -> None:
+        """Let patches take the place of hops that never came."""
+        hop, fade = self._hop, self._manifest.frame.fade
+        for entry, out, patch, frame in zip(
+            self._entry, self._exit, self._patches, self._history, strict=True
+        ):
+            kept = self._memory.hold(patch_tables(hop, fade, (frame.at, frame.count)))
+            self._steps.add(Op.PATCH, out.at, entry.at, kept.at, hop, patch)
+
     def _copy_through(self) -> None:
-        for entry, out in zip(self._entry, self._exit, strict=True):
-            self._steps.add(Op.COPY, out.at, entry.at, count=self._hop)
+        for place, out in zip(self._known, self._exit, strict=True):
+            self._steps.add(Op.COPY, out.at, place.at, count=self._hop)
 
     def _overlap(self, jump: int | None) -> None:
         add, hop, window = self._steps.add, self._hop, self._window

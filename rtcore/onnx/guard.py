@@ -50,7 +50,8 @@ def guard_buffers(manifest: Manifest, program: Program, channels: int) -> Buffer
         ``initial``: an instance's memory at first; ``checked``: (at, count) of what a model
         gives; ``guard``: (instances, 3), see the places above; ``faults``: counts; ``limits``:
         hops until an instance is heard again, samples of a fade; ``dry``: (channels, latency +
-        hop), the last input; ``offset``: (2, channels), the last sample that went out, and what
+        hop), the last sound without the model (the input, or for models that foresee its
+        classical concealment); ``offset``: (2, channels), the last sample that went out, and what
         fades away.
     """
     hop, rate = manifest.hop, manifest.sample_rate
@@ -82,14 +83,13 @@ def _finite(memory: Any, checked: Any) -> bool:
 
 
 @helper
-def keep_dry(dry: Any, gathered: Any) -> None:
-    """Remember a hop of the input."""
-    kept, hop = dry.shape[1] - gathered.shape[1], gathered.shape[1]
-    for c in range(dry.shape[0]):
-        for i in range(kept):
-            dry[c, i] = dry[c, i + hop]
-        for i in range(hop):
-            dry[c, kept + i] = gathered[c, i]
+def keep_dry(dry: Any, memory: Any, place: int, hop: int) -> None:
+    """Remember a channel's hop as it is known without the model."""
+    kept = dry.size - hop
+    for i in range(kept):
+        dry[i] = dry[i + hop]
+    for i in range(hop):
+        dry[kept + i] = memory[place + i]
 
 
 @helper

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from rtcore.dsp.losses import packet_lost
 from rtcore.dsp.resample import resample_hop
 from rtcore.kernels import helper
 from rtcore.kernels.side import side_vector
 from rtcore.onnx.guard import DRY, FADING, LOUDEST, give_hop, judge, keep_dry
 from rtcore.onnx.ops import take_steps
+from rtcore.onnx.untouched import keep_what_came
 
 
 @helper
@@ -76,6 +78,7 @@ def run_instances(
     places: Any,
     lost: Any,
     sides: Any,
+    foreseen: Any,
     heard: bool,
     calls: Any,
     parity: Any,
@@ -100,15 +103,17 @@ def run_instances(
         The hop.
     ready : array of float32, shape (channels, capacity)
         A ring; the hop goes to `at` and on.
-    places : array of int, shape (2, channels of an instance)
-        Where a hop of each channel comes in and goes out in an instance's memory.
+    places : array of int, shape (3, channels of an instance)
+        Where a hop of each channel comes in, goes out, and is known without the model, in an
+        instance's memory.
+    foreseen : array of float64, shape (instances, 2 * channels of an instance, size)
+        See :func:`rtcore.dsp.foresight.foresight_memory`; empty where nothing is foreseen.
     initial, checked, guard, faults, limits, dry, offset : arrays
         See :func:`rtcore.onnx.guard.guard_buffers`.
 
     Other arguments are those of :func:`rtcore.onnx.ops.take_steps`, for all instances.
     """
     each, hop = places.shape[1], gathered.shape[1]
-    keep_dry(dry, gathered)
     for k in range(memory.shape[0]):
         for c in range(each):
             for i in range(hop):
@@ -118,6 +123,7 @@ def run_instances(
             memory[k],
             lost,
             sides,
+            foreseen[k],
             heard,
             calls[k],
             parity[k],
@@ -128,6 +134,8 @@ def run_instances(
             scratch,
         )
         own = guard[k]
+        for c in range(each):
+            keep_dry(dry[k * each + c], memory[k], places[2, c], hop)
         good = judge(status, memory[k], parity[k], initial, checked, own, faults, limits)
         changed = good == (own[DRY] != 0)
         if changed:
@@ -140,3 +148,108 @@ def run_instances(
                 source, start, changed, own[FADING], limits[1], offset, channel, ready, at, hop
             )
         own[FADING] = max(own[FADING] - hop, 0)
+
+
+@helper
+def play_hop(
+    x: Any,
+    y: Any,
+    ctx: Any,
+    state: Any,
+    program: Any,
+    memory: Any,
+    places: Any,
+    calls: Any,
+    parity: Any,
+    lost: Any,
+    foreseen: Any,
+    fed: Any,
+    gathered: Any,
+    ready: Any,
+    arrived: Any,
+    leaving: Any,
+    taps_in: Any,
+    past_in: Any,
+    taps_out: Any,
+    past_out: Any,
+    fft_factors: Any,
+    fft_cos: Any,
+    fft_sin: Any,
+    fft_work: Any,
+    fft_scratch: Any,
+    initial: Any,
+    checked: Any,
+    guard: Any,
+    faults: Any,
+    limits: Any,
+    dry: Any,
+    offset: Any,
+    came: Any,
+    shares: Any,
+    kept: Any,
+) -> None:
+    """Play a hop of a stream: at the model's rate, run the model where its own hop is full.
+
+    Parameters
+    ----------
+    x, y : arrays, shape (channels, frames)
+        The hop, and what is heard.
+    ctx : CONTEXT
+        Of the hop; its flags and its side inputs are read.
+    state : record
+        The plugin's.
+
+    The other arguments are the plugin's buffers, by name.
+    """
+    lost_now = packet_lost(x, ctx.flags, state.zeros)
+    to_model_rate(x, arrived, past_in, taps_in, state.down_in)
+    take_sides(ctx, fed)
+    hop, capacity = gathered.shape[1], ready.shape[1]
+    taken = 0
+    while taken < arrived.shape[1]:
+        piece = min(arrived.shape[1] - taken, hop - state.filled)
+        for c in range(gathered.shape[0]):
+            for i in range(piece):
+                gathered[c, state.filled + i] = arrived[c, taken + i]
+        state.filled += piece
+        taken += piece
+        state.flagged |= 1 if lost_now else 0
+        if state.filled == hop:
+            note_loss(lost, state.flagged != 0)
+            run_instances(
+                gathered,
+                ready,
+                (state.read + state.held) % capacity,
+                program,
+                memory,
+                places,
+                lost,
+                fed,
+                foreseen,
+                is_heard(lost, state.heard_flags),
+                calls,
+                parity,
+                fft_factors,
+                fft_cos,
+                fft_sin,
+                fft_work,
+                fft_scratch,
+                initial,
+                checked,
+                guard,
+                faults,
+                limits,
+                dry,
+                offset,
+            )
+            state.filled = 0
+            state.flagged = 0
+            state.held += hop
+    for c in range(leaving.shape[0]):
+        for i in range(leaving.shape[1]):
+            leaving[c, i] = ready[c, (state.read + i) % capacity]
+    state.read = (state.read + leaving.shape[1]) % capacity
+    state.held -= leaving.shape[1]
+    to_stream_rate(leaving, y, past_out, taps_out, state.down_out)
+    if kept.size:
+        keep_what_came(x, y, lost_now, came, shares, kept)

@@ -34,227 +34,26 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, model_validator
 
 from rtcore.errors import ModelError, PluginError
+from rtcore.onnx.stages import (
+    LONGEST,
+    MOST,
+    SPECTRAL,
+    STRICT,
+    NumberOf,
+    Samples,
+    Stage,
+    Text,
+    Window,
+)
 from rtcore.sides import MAX_WIDTH, SideInput
 from rtcore.tomlfile import read_form
 
 MANIFEST = "model.toml"
-
-#: What a model can be given of the sound; see :mod:`rtcore.onnx.program` for how each is made.
-FeatureName = Literal[
-    "hop",  # the new samples; behind a stage that gave a hop, that one
-    "frame",  # the last `window` samples, under the analysis window; behind a stage, what it gave
-    "past_output",  # the last samples that went out
-    "spectrum",  # of the frame, real and imaginary part of each bin side by side
-    "real",
-    "imaginary",
-    "magnitude",
-    "log_power",  # log10 of the squared magnitude, at least `floor`
-    "sine",  # of the phase
-    "cosine",
-    "lost",  # 1 where the hop `age` hops ago never came, else 0
-]
-#: What a model can give of the sound.
-TargetName = Literal[
-    "hop",
-    "frame",
-    "spectrum",
-    "real",
-    "imaginary",
-    "magnitude",
-    "sine",
-    "cosine",
-    "mask",  # real factors on the spectrum
-    "complex_mask",  # real and imaginary part side by side
-]
-SPECTRAL = {
-    *("spectrum", "real", "imaginary", "magnitude", "log_power", "sine", "cosine"),
-    *("mask", "complex_mask"),
-}
-#: What makes a sound together; a magnitude alone keeps the phase.
-_SOUNDS: tuple[set[str], ...] = (
-    *({"hop"}, {"frame"}, {"spectrum"}, {"mask"}, {"complex_mask"}, {"magnitude"}),
-    {"real", "imaginary"},
-    {"magnitude", "sine", "cosine"},
-)
-Window = Literal["rect", "hann", "sqrt-hann", "hamming"]
-
-_LONGEST = 1 << 20
-_MOST = 64
-_STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
-_Samples = Annotated[int, Field(ge=0, le=_LONGEST)]
-_Text = Annotated[str, Field(min_length=1, max_length=5000)]
-_NumberOf = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Part(BaseModel):
-    """A piece of an input that is made of the sound.
-
-    Attributes
-    ----------
-    feature : str
-        See :data:`FeatureName`.
-    samples : int or None
-        How many, for ``past_output``.
-    age : int
-        Of the hop that ``lost`` tells of: 0 is the newest.
-    repeat : int
-        How often the number of ``lost`` is written.
-    floor : float
-        The least power, for ``log_power``.
-    """
-
-    model_config = _STRICT
-
-    feature: FeatureName
-    samples: Annotated[int, Field(ge=1, le=_LONGEST)] | None = None
-    age: Annotated[int, Field(ge=0, le=_MOST)] = 0
-    repeat: Annotated[int, Field(ge=1, le=_LONGEST)] = 1
-    floor: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1e-12
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.feature == "past_output") != (self.samples is not None):
-            raise ValueError("past_output needs samples, and only it has them")
-        return self
-
-
-class Source(BaseModel):
-    """Where one input of a model comes from: exactly one of these.
-
-    Attributes
-    ----------
-    parts : tuple of Part
-        Features of the sound, one behind the other.
-    state : str or None
-        The output of the call before.
-    initial : float
-        What a state holds at first.
-    constant : float or None
-        The same number at every call.
-    parameter : str or None
-        One of the bundle's ``parameters``.
-    side : str or None
-        The vector of one of the bundle's ``sides`` that holds.
-    """
-
-    model_config = _STRICT
-
-    parts: Annotated[tuple[Part, ...], Field(strict=False, max_length=_MOST)] = ()
-    state: _Text | None = None
-    initial: _NumberOf = 0.0
-    constant: _NumberOf | None = None
-    parameter: _Text | None = None
-    side: _Text | None = None
-
-    @field_validator("parts", mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return [_part(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        told = [
-            bool(self.parts),
-            *(v is not None for v in (self.state, self.constant, self.parameter, self.side)),
-        ]
-        if sum(told) != 1:
-            raise ValueError(
-                "an input comes from one of a feature, parts, state, constant, parameter, side"
-            )
-        return self
-
-
-class Target(BaseModel):
-    """What one output of a model is: exactly one of these.
-
-    Attributes
-    ----------
-    parts : tuple of str
-        Of the sound, one behind the other; see :data:`TargetName`.
-    control : str or None
-        A number to look at, under this name.
-    """
-
-    model_config = _STRICT
-
-    parts: Annotated[tuple[TargetName, ...], Field(strict=False, max_length=_MOST)] = ()
-    control: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if bool(self.parts) == (self.control is not None):
-            raise ValueError("an output is sound, in one part or more, or a control")
-        return self
-
-
-def _part(value: Any) -> Any:
-    return {"feature": value} if isinstance(value, str) else value
-
-
-def _source(value: Any) -> Any:
-    """Let a word or a table with ``feature`` stand for a single part."""
-    if isinstance(value, str) or (isinstance(value, dict) and "feature" in value):
-        return {"parts": [_part(value)]}
-    return value
-
-
-def _target(value: Any) -> Any:
-    return {"parts": [value]} if isinstance(value, str) else value
-
-
-class Stage(BaseModel):
-    """One ONNX file.
-
-    Attributes
-    ----------
-    file : str
-        Its name in the bundle's folder.
-    sha256 : str or None
-        Its checksum, in 64 hexadecimal digits.
-    inputs : dict of str to Source
-        Of every input of the model.
-    outputs : dict of str to Target
-        Of its outputs; those that are states need not be named.
-    """
-
-    model_config = _STRICT
-
-    file: _Text
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    inputs: dict[str, Source]
-    outputs: dict[str, Target]
-
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _inputs(cls, value: Any) -> Any:
-        return {k: _source(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-    @field_validator("outputs", mode="before")
-    @classmethod
-    def _outputs(cls, value: Any) -> Any:
-        return {k: _target(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-    @model_validator(mode="after")
-    def _plain_name(self) -> Self:
-        if Path(self.file).name != self.file or self.file in {".", ".."} or "\0" in self.file:
-            raise ValueError(f"file must be a name in the bundle's own folder, found {self.file!r}")
-        return self
-
-    @model_validator(mode="after")
-    def _one_sound(self) -> Self:
-        parts = [part for target in self.outputs.values() for part in target.parts]
-        if parts and (len(parts) > len(set(parts)) or set(parts) not in _SOUNDS):
-            whole = "; ".join(" + ".join(sorted(sound)) for sound in _SOUNDS)
-            raise ValueError(
-                f"the outputs of a stage make its sound once and whole, of one of: {whole}; found "
-                f"{' + '.join(parts)}"
-            )
-        return self
 
 
 class Frame(BaseModel):
@@ -266,13 +65,22 @@ class Frame(BaseModel):
         Length of a frame in samples; the hop where absent.
     analysis, synthesis : str
         Window functions (periodic) before the model and behind it.
+    foresight : bool
+        For models that conceal: the frame ends one hop ahead.  Its last hop is the classical
+        guess of what comes next, and hops that never came are their classical substitute.  The
+        model gives a ``patch`` of two hops, this one and the next, under a squared sine window:
+        where a hop never came the sum of the patches that overlap is heard, any other as it came.
+    fade : int
+        Samples of the hop behind a loss in which the last patch fades out.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
-    window: Annotated[int, Field(ge=1, le=_LONGEST)] | None = None
+    window: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
     analysis: Window = "rect"
     synthesis: Window = "rect"
+    foresight: bool = False
+    fade: Samples = 0
 
 
 class Gate(BaseModel):
@@ -289,7 +97,7 @@ class Gate(BaseModel):
         Window behind a frame that is not the model's.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     hears: Literal["newest", "any"]
     runs: Literal["always", "heard"] = "always"
@@ -307,11 +115,11 @@ class Parameter(BaseModel):
         For people.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
-    default: _NumberOf
-    min: _NumberOf
-    max: _NumberOf
+    default: NumberOf
+    min: NumberOf
+    max: NumberOf
     unit: Annotated[str, Field(max_length=60)] = ""
     doc: Annotated[str, Field(max_length=5000)] = ""
 
@@ -339,10 +147,10 @@ class Side(BaseModel):
         For people.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     width: Annotated[int, Field(ge=1, le=MAX_WIDTH)]
-    initial: _NumberOf | Annotated[tuple[_NumberOf, ...], Field(strict=False)] = 0.0
+    initial: NumberOf | Annotated[tuple[NumberOf, ...], Field(strict=False)] = 0.0
     rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     lateness_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     doc: Annotated[str, Field(max_length=5000)] = ""
@@ -386,24 +194,24 @@ class Manifest(BaseModel):
         See there.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
-    description: _Text
-    licence: _Text
+    description: Text
+    licence: Text
     source: Annotated[str, Field(max_length=5000)] = ""
     sample_rate: Annotated[int, Field(ge=1000, le=384000)]
     channels: Annotated[int, Field(ge=1, le=64)] = 1
-    hop: Annotated[int, Field(ge=1, le=_LONGEST)]
-    latency: _Samples = 0
-    lookahead: _Samples = 0
-    tail: _Samples | None = None
+    hop: Annotated[int, Field(ge=1, le=LONGEST)]
+    latency: Samples = 0
+    lookahead: Samples = 0
+    tail: Samples | None = None
     concealment: bool = False
     frame: Frame = Frame()
     gate: Gate | None = None
     parameters: dict[str, Parameter] = {}
-    sides: Annotated[dict[str, Side], Field(max_length=_MOST)] = {}
-    stage: Annotated[tuple[Stage, ...], Field(strict=False, min_length=1, max_length=_MOST)]
+    sides: Annotated[dict[str, Side], Field(max_length=MOST)] = {}
+    stage: Annotated[tuple[Stage, ...], Field(strict=False, min_length=1, max_length=MOST)]
 
     @property
     def window(self) -> int:
@@ -424,12 +232,33 @@ class Manifest(BaseModel):
         if self.spectral and self.window % 2:
             raise ValueError("frame.window must be even where there is a spectrum")
         hops = any("hop" in o.parts for s in self.stage for o in s.outputs.values())
+        self._foresees()
         if self.gate is not None and hops and self.latency:
             raise ValueError(
                 f"a gate passes hops on as they came, which does not fit a latency of "
                 f"{self.latency}; let the model give frames, or leave the gate out"
             )
         return self
+
+    def _foresees(self) -> None:
+        """Refuse what does not go with foresight, or needs it."""
+        given = {part for s in self.stage for o in s.outputs.values() for part in o.parts}
+        if ("patch" in given) != self.frame.foresight:
+            raise ValueError(
+                "frame.foresight needs a model that gives a patch, and a patch needs it"
+            )
+        if self.frame.fade and not self.frame.foresight:
+            raise ValueError("frame.fade needs frame.foresight = true")
+        if not self.frame.foresight:
+            return
+        if self.window < 2 * self.hop:
+            raise ValueError(f"frame.window must be at least two hops, {2 * self.hop} samples")
+        if 2 * self.frame.fade > self.hop:
+            raise ValueError(f"frame.fade must be at most half a hop, {self.hop // 2} samples")
+        if self.latency or self.lookahead or self.gate is not None or not self.concealment:
+            raise ValueError(
+                "frame.foresight goes with concealment = true, without latency, lookahead and gate"
+            )
 
     @model_validator(mode="after")
     def _names(self) -> Self:

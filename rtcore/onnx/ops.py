@@ -16,6 +16,7 @@ import numpy as np
 from rtcore.dsp.fft import irfft, rfft
 from rtcore.kernels import helper
 from rtcore.onnx.call import run_model
+from rtcore.onnx.patches import foresee_hop, patch_hop
 
 WIDTH = 6
 
@@ -41,6 +42,8 @@ class Op(enum.IntEnum):
     UNLESS_HEARD = 16  # go to row `target` where the model is not heard
     GO = 17  # go to row `target`
     SIDE = 18  # target <- numbers of the side inputs, from the number `a` on
+    FORESEE = 19  # (target, its next hop) <- hop at a as channel b knows it, guess of the next one
+    PATCH = 20  # target <- hop at a, or patches where it never came; b: see `patch_tables`
 
 
 _SHIFT, _COPY, _SPREAD, _FLAG = int(Op.SHIFT), int(Op.COPY), int(Op.SPREAD), int(Op.FLAG)
@@ -49,6 +52,7 @@ _MAGNITUDE, _LOG_POWER = int(Op.MAGNITUDE), int(Op.LOG_POWER)
 _SINE, _COSINE, _ROTATE = int(Op.SINE), int(Op.COSINE), int(Op.ROTATE)  # in this order
 _TRANSFORM, _RESTORE, _RUN = int(Op.TRANSFORM), int(Op.RESTORE), int(Op.RUN)
 _UNLESS_HEARD, _GO, _SIDE = int(Op.UNLESS_HEARD), int(Op.GO), int(Op.SIDE)
+_FORESEE, _PATCH = int(Op.FORESEE), int(Op.PATCH)
 
 
 @helper
@@ -104,6 +108,15 @@ def _tell_beside(memory: Any, row: Any, lost: Any, sides: Any) -> None:
 
 
 @helper
+def _fill_gap(memory: Any, row: Any, lost: bool, foreseen: Any) -> None:
+    """Take a step of a model that conceals by foresight."""
+    if row[0] == _FORESEE:
+        foresee_hop(memory, row, lost, foreseen)
+    else:
+        patch_hop(memory, row, lost)
+
+
+@helper
 def _run(stage: int, calls: Any, parity: Any) -> int:
     """Run a stage; what it gave as states is what it takes the next time."""
     status = run_model(np.uintp(calls[stage, parity[stage]]))
@@ -147,6 +160,7 @@ def take_steps(  # noqa: C901 - one case for each kind of step
     memory: Any,
     lost: Any,
     sides: Any,
+    foreseen: Any,
     heard: bool,
     calls: Any,
     parity: Any,
@@ -168,6 +182,8 @@ def take_steps(  # noqa: C901 - one case for each kind of step
         Flags of the hops, the newest first.
     sides : array of float32
         The vectors of the side inputs, one behind the other.
+    foreseen : array of float64, shape (2 * channels, size)
+        See :func:`rtcore.dsp.foresight.foresight_memory`; empty where nothing is foreseen.
     heard : bool
         Whether the model's output is heard.
     calls : array, shape (stages, 2)
@@ -192,6 +208,8 @@ def take_steps(  # noqa: C901 - one case for each kind of step
             _restore(memory, row, factors, cosines, sines, work, scratch)
         elif kind in (_FLAG, _SIDE):
             _tell_beside(memory, row, lost, sides)
+        elif kind in (_FORESEE, _PATCH):
+            _fill_gap(memory, row, lost[0] != 0, foreseen)
         elif kind == _UNLESS_HEARD:
             if not heard:
                 at = row[1]

@@ -100,8 +100,8 @@ class Program:
         Of an instance, as it is at first.
     wirings : tuple of Wiring
         Of each stage.
-    entry, exit : tuple of Region
-        Where a hop of each channel comes in and goes out.
+    entry, exit, known : tuple of Region
+        Where a hop of each channel comes in, goes out, and is known without the model.
     controls : dict of str to Tensor
         Numbers to look at.
     flags : int
@@ -115,6 +115,7 @@ class Program:
     wirings: tuple[Wiring, ...]
     entry: tuple[Region, ...]
     exit: tuple[Region, ...]
+    known: tuple[Region, ...]
     controls: dict[str, Placed]
     flags: int
     heard_flags: int

@@ -48,6 +48,11 @@ def test_a_good_one(tmp_path):
     assert manifest == load_manifest(tmp_path / "model.toml")
 
 
+FORESEEN = {
+    **stage(outputs={"y": "patch"}),
+    "frame": {"window": 64, "foresight": True},
+    "concealment": True,
+}
 WRONG = {
     "no key": ({"hopp": 3}, r"model\.toml: hopp: is no key .*did you mean 'hop'"),
     "no key of a stage": (stage(fil="a"), r"stage\[0\]\.fil: is no key .*did you mean 'file'"),
@@ -76,6 +81,27 @@ WRONG = {
     "channels": ({"channels": 65}, r"channels: does not fit"),
     "id": ({"id": "Two words"}, r"id: does not fit .*pattern"),
     "no stage": ({"stage": []}, r"stage: does not fit .*at least 1"),
+    "a patch without foresight": (
+        {**stage(outputs={"y": "patch"}), "concealment": True},
+        r"frame\.foresight needs a model that gives a patch",
+    ),
+    "foresight without a patch": (
+        {"frame": {"window": 64, "foresight": True}, "concealment": True},
+        r"frame\.foresight needs a model that gives a patch",
+    ),
+    "a fade without foresight": ({"frame": {"fade": 8}}, r"frame\.fade needs frame\.foresight"),
+    "foresight in too short a frame": (
+        {**FORESEEN, "frame": {"window": 48, "foresight": True}},
+        r"frame\.window must be at least two hops, 64 samples",
+    ),
+    "too long a fade": (
+        {**FORESEEN, "frame": {"window": 64, "foresight": True, "fade": 17}},
+        r"frame\.fade must be at most half a hop, 16 samples",
+    ),
+    "foresight and latency": (
+        {**FORESEEN, "latency": 1},
+        r"frame\.foresight goes with concealment = true, without latency, lookahead and gate",
+    ),
     "foreign feature": (stage(inputs={"x": "wave"}), r"feature: does not fit .*'hop', 'frame'"),
     "foreign target": (stage(outputs={"y": "wave"}), r"does not fit .*'mask'.*found 'wave'"),
     "foreign window": (

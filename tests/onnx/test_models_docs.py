@@ -9,19 +9,8 @@ from typing import get_args
 
 import pytest
 
-from rtcore.onnx.manifest import (
-    FeatureName,
-    Frame,
-    Gate,
-    Manifest,
-    Parameter,
-    Part,
-    Source,
-    Stage,
-    Target,
-    TargetName,
-    Window,
-)
+from rtcore.onnx.manifest import Frame, Gate, Manifest, Parameter
+from rtcore.onnx.stages import FeatureName, Part, Source, Stage, Target, TargetName, Window
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "bundles"
