@@ -36,7 +36,7 @@ from _opus import Opus
 
 from rtcore import Chain
 from rtcore.audiofile import read
-from rtcore.challenges.jobs import usable_cores
+from rtcore.batch import usable_cores
 from rtcore.challenges.plc.bootstrap import interval
 from rtcore.challenges.plc.layout import find_set
 from rtcore.challenges.plc.loss_models import LossModel, parse_model

@@ -13,8 +13,8 @@ import click
 from rtcore.cli.output import json_option, print_json, progress, warn
 
 if TYPE_CHECKING:
+    from rtcore.batch import Outcome
     from rtcore.chain.config import ChainConfig
-    from rtcore.challenges.jobs import Outcome
     from rtcore.challenges.plc.layout import ClipSet
 
 _PATH = click.Path(path_type=Path)

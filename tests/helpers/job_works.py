@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rtcore.audiofile import Writer
-from rtcore.challenges.jobs import Job, Ledger, run_jobs
+from rtcore.batch import Job, Ledger, run_jobs
 from rtcore.errors import CheckFailed
 
 RATE, FRAMES = 16000, 4000

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtcore.audiofile import info
-from rtcore.challenges.jobs import Job, Ledger, Outcome, fingerprint, run_jobs, usable_cores
-from rtcore.challenges.ledger import LEDGER, made_folder
+from rtcore.batch import Job, Ledger, Outcome, fingerprint, run_jobs, usable_cores
+from rtcore.batch.ledger import LEDGER, made_folder
 from rtcore.challenges.plc.concealer import Concealer, ConcealSettings
 from rtcore.challenges.plc.layout import Clip, ClipSet
 from rtcore.challenges.plc.traces import PACKETS_PER_SECOND, packet_frames

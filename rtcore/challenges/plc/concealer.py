@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtcore.audiofile import read, write
-from rtcore.challenges.jobs import fingerprint
+from rtcore.batch import fingerprint
 from rtcore.challenges.plc.layout import Clip
 from rtcore.challenges.plc.traces import packet_frames
 from rtcore.errors import CheckFailed, ConfigError

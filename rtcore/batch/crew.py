@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from types import FrameType
 from typing import Any
 
-from rtcore.challenges.ledger import Job, Ledger, Outcome
+from rtcore.batch.ledger import Job, Ledger, Outcome
 from rtcore.errors import DeviceError, RtcoreError
 
 __all__ = ["Crew", "failure"]

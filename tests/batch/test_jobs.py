@@ -15,8 +15,8 @@ import job_works
 import pytest
 import soundfile
 
-from rtcore.challenges.jobs import Ledger, fingerprint, run_jobs
-from rtcore.challenges.ledger import LEDGER
+from rtcore.batch import Ledger, fingerprint, run_jobs
+from rtcore.batch.ledger import LEDGER
 from rtcore.errors import AudioFileError
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from rtcore.challenges.crew import Crew, failure
-from rtcore.challenges.ledger import Job, Ledger, Outcome, fingerprint
+from rtcore.batch.crew import Crew, failure
+from rtcore.batch.ledger import Job, Ledger, Outcome, fingerprint
 
 __all__ = ["Job", "Ledger", "Outcome", "fingerprint", "run_jobs", "usable_cores"]
 

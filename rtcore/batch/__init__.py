@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+"""Many jobs that each make one file: on all cores or a cluster, not done twice, with a ledger."""
+
+from __future__ import annotations
+
+from rtcore.batch.jobs import run_jobs, usable_cores
+from rtcore.batch.ledger import Job, Ledger, Outcome, fingerprint
+
+__all__ = ["Job", "Ledger", "Outcome", "fingerprint", "run_jobs", "usable_cores"]
