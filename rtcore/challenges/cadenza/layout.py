@@ -3,28 +3,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtcore.challenges.cadenza.metadata import (
+    MIXTURE,
+    STEMS,
     Gains,
     Scene,
-    SceneListeners,
     Song,
     read_gains,
-    read_scene_listeners,
     read_scenes,
     read_songs,
 )
+from rtcore.challenges.people import (
+    Pair,
+    People,
+    SceneListeners,
+    read_people,
+    read_scene_listeners,
+)
 from rtcore.errors import ConfigError, did_you_mean
-from rtcore.hearing import Listener, load_listeners
+from rtcore.hearing import Listener
 
 __all__ = [
     "CadenzaSet",
-    "Pair",
     "Places",
+    "Request",
     "find_places",
     "find_set",
     "looked_up",
@@ -56,43 +64,48 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A scene and a listener: what one output is made of and one row of scores is about.
+class Request:
+    """What a listener asks of a scene: one output is its answer, one row of scores judges it.
 
     Attributes
     ----------
-    scene_id, listener_id, song_id : str
-        As the metadata have them.
+    pair : Pair
+        Of scene and listener; its `name` begins the names of outputs.
+    song_id : str
+        The song at the microphones.
     gains : Gains
         In dB.
     listener : Listener
         Both ears.
     folder : Path
-        Of the song at the microphones.
+        Of the song.
     """
 
-    scene_id: str
-    listener_id: str
+    pair: Pair
     song_id: str
     gains: Gains
     listener: Listener
     folder: Path
 
-    @property
-    def name(self) -> str:
-        """What outputs are called, without ``_remix.flac``."""
-        return f"{self.scene_id}_{self.listener_id}"
-
     def file(self, track: str) -> Path:
         """Give the file of ``mixture`` or of a stem."""
         return track_file(self.folder, track)
+
+    def files(self) -> list[Path]:
+        """List the mixture and all stems."""
+        return [self.file(track) for track in (MIXTURE, *STEMS)]
+
+    def text(self) -> str:
+        """Give what depends on the metadata alone, for fingerprints."""
+        ears = [(ear.levels_db_hl, ear.frequencies_hz) for ear in self.listener.ears]
+        return json.dumps([self.pair.name, self.song_id, self.gains.model_dump(), ears])
 
 
 @dataclass(frozen=True)
 class CadenzaSet:
     """The metadata of a set.
 
-    What refers to nothing (a listener who is not in the list, say) is told by :meth:`pair`, so
+    What refers to nothing (a listener who is not in the list, say) is told by :meth:`request`, so
     that it is reported with its scene while the others go on.
     """
 
@@ -101,11 +114,9 @@ class CadenzaSet:
     scenes: Mapping[str, Scene]
     scene_listeners: SceneListeners
     songs: Mapping[str, Song]
-    listeners: Mapping[str, Listener]
+    people: People
 
-    def names(
-        self, *, small_test: bool = False, batch: int = 0, batches: int = 1
-    ) -> list[tuple[str, str]]:
+    def pairs(self, *, small_test: bool = False, batch: int = 0, batches: int = 1) -> list[Pair]:
         """List scenes with their listeners, in the official order.
 
         Parameters
@@ -115,10 +126,10 @@ class CadenzaSet:
         batch, batches : int
             Of what is left, every `batches`-th from `batch` (0 .. batches - 1) on.
         """
-        names = [(scene, name) for scene, heard in self.scene_listeners.items() for name in heard]
-        return names[:: _SMALL_TEST if small_test else 1][batch::batches]
+        every = _SMALL_TEST if small_test else 1
+        return list(self.scene_listeners.pairs())[::every][batch::batches]
 
-    def pair(self, scene_id: str, listener_id: str) -> Pair:
+    def request(self, pair: Pair) -> Request:
         """Resolve what a scene and a listener refer to.
 
         Raises
@@ -127,14 +138,12 @@ class CadenzaSet:
             Naming the file and the key, and the nearest that there is.
         """
         p = self.places
-        where = f"{p.scene_listeners}: {scene_id}"
-        scene = looked_up(self.scenes, scene_id, where, "scene", p.scenes)
-        listener = looked_up(self.listeners, listener_id, where, "listener", p.listeners)
-        where = f"{p.scenes}: {scene_id}"
+        scene = looked_up(self.scenes, pair.scene, pair.named_in, "scene", p.scenes)
+        listener = self.people.find(pair.listener, pair.named_in)
+        where = f"{p.scenes}: {pair.scene}"
         gains = looked_up(self.gains, scene.gain, f"{where}.gain", "gain", p.gains)
         song = looked_up(self.songs, scene.song_id, f"{where}.music", "song", p.songs)
-        folder = song_folder(p.at_mic, song)
-        return Pair(scene_id, listener_id, scene.song_id, gains, listener, folder)
+        return Request(pair, scene.song_id, gains, listener, song_folder(p.at_mic, song))
 
 
 def find_places(root: Path, split: str | None = None, **given: Path | None) -> Places:
@@ -196,7 +205,7 @@ def find_set(root: Path, split: str | None = None, **given: Path | None) -> Cade
         read_scenes(places.scenes),
         read_scene_listeners(places.scene_listeners),
         read_songs(places.songs),
-        load_listeners(places.listeners),
+        read_people(places.listeners),
     )
 
 

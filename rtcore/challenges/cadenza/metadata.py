@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field
 
-from rtcore.challenges.forms import Form, read_list, read_names, read_table
-from rtcore.errors import ConfigError
+from rtcore.challenges.forms import Form, read_list, read_table
+from rtcore.challenges.people import SceneListeners, read_scene_listeners
 
 __all__ = [
     "MIXTURE",
@@ -34,9 +34,6 @@ __all__ = [
 SAMPLE_RATE_HZ, SUBMISSION_RATE_HZ = 44100, 32000
 #: The files of a song, in the order of its generator.
 MIXTURE, STEMS = "mixture", ("vocals", "drums", "bass", "other")
-
-#: Scene to the listeners who hear it, both in the order of the file.
-SceneListeners = dict[str, tuple[str, ...]]
 
 
 class _Loose(Form):
@@ -135,17 +132,3 @@ def read_songs(path: Path) -> dict[str, Song]:
 def read_tracks(path: Path) -> list[Track]:
     """Read ``musdb18.*.json``."""
     return read_list(path, Track, what="a track")
-
-
-def read_scene_listeners(path: Path) -> SceneListeners:
-    """Read ``scene_listeners.*.json``."""
-    found: SceneListeners = {}
-    for scene, entry in read_names(path).items():
-        if not isinstance(entry, list) or not all(isinstance(name, str) for name in entry):
-            what = f"must be a list of listeners such as ['L0066', 'L0057'], got {entry!r:.60}"
-            raise ConfigError(f"{path}: {scene}", what)
-        twice = next((name for name in entry if entry.count(name) > 1), None)
-        if twice is not None:
-            raise ConfigError(f"{path}: {scene}", f"has '{twice}' twice; remove one of the two")
-        found[scene] = tuple(entry)
-    return found
