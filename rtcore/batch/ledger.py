@@ -148,7 +148,7 @@ class Ledger:
 
     def result(self, job: Job) -> dict[str, Any] | None:
         """Give what an earlier run said of a job, if its output is still that run's."""
-        entry = self._entries.get(job.output.name)
+        entry = self._entries.get(self._label(job))
         if self._forgotten or entry is None or not job.key or entry.get("key") != job.key:
             return None
         if entry.get("file") != _stamp(job.output):
@@ -166,7 +166,7 @@ class Ledger:
         It would be mistaken for what was asked for now. What no run of this folder has written,
         or what was made of the same things (the disk is full, say), stays.
         """
-        entry = self._entries.get(job.output.name)
+        entry = self._entries.get(self._label(job))
         if entry is None or (job.key and entry.get("key") == job.key):
             return False
         if entry.get("file") != _stamp(job.output):
@@ -176,11 +176,17 @@ class Ledger:
             return True
         return False
 
+    def _label(self, job: Job) -> str:
+        """Name an output within the folder: its file's name, or its path in a folder of folders."""
+        if job.output.is_relative_to(self.folder):
+            return job.output.relative_to(self.folder).as_posix()
+        return job.output.name
+
     def add(self, job: Job, result: dict[str, Any]) -> None:
         """Remember a job whose output has its name."""
         assert self._file is not None, "the ledger is only written to within writing()"
         stamp = _stamp(job.output)
-        entry = {"name": job.output.name, "key": job.key, "file": stamp, "result": result}
+        entry = {"name": self._label(job), "key": job.key, "file": stamp, "result": result}
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
 
