@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ __all__ = [
     "Request",
     "find_places",
     "find_set",
+    "first_there",
     "looked_up",
     "track_file",
 ]
@@ -228,15 +229,16 @@ def song_folder(at_mic: Path, song: Song) -> Path:
     folder = at_mic / song.path
     head, _, rest = song.path.partition("/")
     others = (at_mic / word / rest for word in (head.lower(), head.capitalize()) if rest)
-    return _first_there(folder, others)
+    return first_there(folder, *others)
 
 
 def track_file(folder: Path, track: str) -> Path:
     """Give ``bass.wav`` or, where only that is there, ``Bass.wav``."""
-    return _first_there(folder / f"{track}.wav", [folder / f"{track.capitalize()}.wav"])
+    return first_there(folder / f"{track}.wav", folder / f"{track.capitalize()}.wav")
 
 
-def _first_there(path: Path, others: Iterable[Path]) -> Path:
+def first_there(path: Path, *others: Path) -> Path:
+    """Give the first of several places at which there is something; the very first otherwise."""
     return next((each for each in (path, *others) if each.exists()), path)
 
 

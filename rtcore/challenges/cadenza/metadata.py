@@ -69,10 +69,17 @@ class HeadPositions(_Loose):
     mic: str
 
     @property
-    def response_names(self) -> tuple[str, str]:
-        """Name the files of the left and of the right loudspeaker's impulse responses."""
-        begin = f"{self.mic}-{self.subject}"
-        return f"{begin}-n{abs(self.left_angle)}.wav", f"{begin}-p{abs(self.right_angle)}.wav"
+    def response_names(self) -> tuple[list[str], list[str]]:
+        """Name the files of the left and of the right loudspeaker's responses, the likeliest first.
+
+        An angle of 30 may also be written 30.0.
+        """
+        begin, n, p = f"{self.mic}-{self.subject}", abs(self.left_angle), abs(self.right_angle)
+        left, right = ([each, float(each), int(each)] for each in (n, p))
+        return (
+            [f"{begin}-n{angle}.wav" for angle in left if angle == n],
+            [f"{begin}-p{angle}.wav" for angle in right if angle == p],
+        )
 
 
 class Scene(_Loose):
