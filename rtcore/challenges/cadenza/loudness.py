@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtcore.errors import AudioFileError
 
-__all__ = ["BLOCK_S", "FLOOR_LUFS", "amplitude", "integrated_loudness", "matched"]
+__all__ = ["BLOCK_S", "FLOOR_LUFS", "amplitude", "integrated_loudness", "k_weighted", "matched"]
 
 #: Blocks whose power is averaged, each a quarter later than the last; no sound may be shorter.
 BLOCK_S, _STEP = 0.4, 0.25
@@ -48,7 +48,7 @@ def integrated_loudness(x: NDArray[np.floating], sample_rate: int) -> float:
     if x.shape[-1] < BLOCK_S * sample_rate:
         what = f"a sound of {x.shape[-1] / sample_rate:.3g} s is too short to measure its loudness"
         raise AudioFileError(f"{what}; give at least {BLOCK_S} s")
-    power = _block_powers(_weighted(np.asarray(x, np.float64), sample_rate), sample_rate)
+    power = _block_powers(k_weighted(np.asarray(x, np.float64), sample_rate), sample_rate)
     loud = power[_lufs(power) >= _GATE_LUFS]
     if not len(loud):
         return -math.inf
@@ -91,8 +91,21 @@ def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(_OFFSET_DB + 10.0 * np.log10(power))
 
 
-def _weighted(x: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
-    """Filter as the head and the ear would: up by 4 dB above 1500 Hz, down below 38 Hz."""
+def k_weighted(x: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
+    """Filter as the head and the ear would: up by 4 dB above 1500 Hz, down below 38 Hz.
+
+    Parameters
+    ----------
+    x : ndarray, shape (channels, frames)
+        A sound, from its beginning.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape; no sample depends on a later one.
+    """
     from scipy.signal import lfilter
 
     for b, a in (_shelf(1500.0 / sample_rate), _highpass(38.0 / sample_rate)):
