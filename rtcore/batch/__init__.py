@@ -5,5 +5,6 @@ from __future__ import annotations
 
 from rtcore.batch.jobs import run_jobs, usable_cores
 from rtcore.batch.ledger import Job, Ledger, Outcome, fingerprint
+from rtcore.batch.shards import Shard
 
-__all__ = ["Job", "Ledger", "Outcome", "fingerprint", "run_jobs", "usable_cores"]
+__all__ = ["Job", "Ledger", "Outcome", "Shard", "fingerprint", "run_jobs", "usable_cores"]

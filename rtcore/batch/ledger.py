@@ -1,35 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""Jobs that each make one file, and the ledger that says what the files were made from.
+"""Jobs that each make one file or a few, and the ledger that says what those were made from.
 
 The ledger is a file of JSON lines beside the outputs, to which a line is added after an output has
 got its name, so that whatever ends a run, even ``kill -9`` or the power, at worst some outputs are
-made again.
+made again. A share of a set that is done on several machines has a ledger of its own; all are read.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from rtcore.errors import AudioFileError
+from rtcore.batch.fingerprints import fingerprint, stamp
+from rtcore.batch.locks import LOCK, held, shared
+from rtcore.batch.shards import Shard
+from rtcore.errors import AudioFileError, DeviceError
 
 __all__ = ["LEDGER", "LOCK", "Job", "Ledger", "Outcome", "fingerprint", "held", "made_folder"]
 
-#: In a folder of outputs: what they were made from, and what holds the folder for one run.
-LEDGER, LOCK = ".rtcore-jobs.jsonl", ".rtcore-jobs.lock"
-#: Files under a temporary name, as the Writer calls them.
-_PARTS = ".rtcore-*.part"
+#: In a folder of outputs: what they were made from.
+LEDGER = ".rtcore-jobs.jsonl"
+_SHARD_LEDGER = ".rtcore-jobs-{}of{}.jsonl"
+#: Files under a temporary name: of the Writer, of named jobs, and of results.
+_DRAFTS = (".rtcore-*.part", ".rtcore-*.part.*", ".rtcore-*.tmp")
+#: Size and time of each output of a job; None for one that is not there.
+Stamps = list[list[int] | None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to be made.
+    """One file to be made, or a few that belong together.
 
     Attributes
     ----------
@@ -41,12 +48,20 @@ class Job:
         Fingerprint of all that the file depends on; where it is empty the job is always done.
     task : object
         What the worker function gets; it must pickle.
+    more : tuple of Path
+        Further files that the job makes: one is missing or changed, and all are made again.
     """
 
     name: str
     output: Path
     key: str
     task: Any
+    more: tuple[Path, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files that the job makes."""
+        return (self.output, *self.more)
 
 
 @dataclass(frozen=True)
@@ -77,24 +92,6 @@ class Outcome:
     removed: bool = False
 
 
-def fingerprint(*parts: bytes | str | Path) -> str:
-    """Give a fingerprint of texts, bytes and the contents of files.
-
-    Raises
-    ------
-    AudioFileError
-        Where a file cannot be read.
-    """
-    total = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, Path):
-            total.update(_content_digest(part))
-        else:
-            data = part.encode() if isinstance(part, str) else part
-            total.update(hashlib.sha256(data).digest())
-    return total.hexdigest()
-
-
 def made_folder(path: Path) -> Path:
     """Make a folder for outputs, and those above it, where they are missing; give it.
 
@@ -118,14 +115,19 @@ class Ledger:
     ----------
     folder : Path
         Of the outputs; it must exist.
+    shard : Shard, optional
+        The share of the jobs that this run does: others may do other shares at the same time.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shard: Shard | None = None) -> None:
         self.folder = folder
-        self._path = folder / LEDGER
-        self._entries = dict(_entries(self._path))
+        self._shard = shard
+        name = _SHARD_LEDGER.format(shard.number, shard.count) if shard else LEDGER
+        self._path = folder / name
         self._forgotten = False
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
+        self._torn = False
+        self._read()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -135,23 +137,22 @@ class Ledger:
         ------
         AudioFileError
             Where another run writes into the same folder.
+        DeviceError
+            Where the ledger cannot be written.
         """
-        with held(self.folder, self.folder):
-            self._entries = dict(_entries(self._path))
-            for part in self.folder.glob(_PARTS):
-                part.unlink(missing_ok=True)
-            with self._path.open("a", encoding="utf-8") as self._file:
-                if _torn(self._path):
-                    self._file.write("\n")
+        with self._held():
+            self._read()
+            if self._shard is None:
+                self._sweep()
+            with self._opened() as self._file:
+                self._torn = _ends_torn(self._path)
                 yield
         self._file = None
 
     def result(self, job: Job) -> dict[str, Any] | None:
-        """Give what an earlier run said of a job, if its output is still that run's."""
-        entry = self._entries.get(self._label(job))
+        """Give what an earlier run said of a job, if its outputs are still that run's."""
+        entry = self._current(job)
         if self._forgotten or entry is None or not job.key or entry.get("key") != job.key:
-            return None
-        if entry.get("file") != _stamp(job.output):
             return None
         result = entry.get("result")
         return result if isinstance(result, dict) else {}
@@ -160,21 +161,115 @@ class Ledger:
         """Let all jobs be done again in this run."""
         self._forgotten = True
 
-    def remove_stale(self, job: Job) -> bool:
-        """Take away the output of a job that failed, where an earlier run made it of other things.
+    def begin(self, job: Job) -> None:
+        """Remember in which folders there may be half-written files, should this run be killed."""
+        for folder in {path.parent for path in job.outputs} - {self.folder}:
+            place = os.path.relpath(folder, self.folder)
+            if place not in self._places:
+                self._append({"place": place})
+                self._places.add(place)
 
-        It would be mistaken for what was asked for now. What no run of this folder has written,
+    def remove_stale(self, job: Job) -> bool:
+        """Take away the outputs of a job that failed, where an earlier run made them otherwise.
+
+        They would be mistaken for what was asked for now. What no run of this folder has written,
         or what was made of the same things (the disk is full, say), stays.
         """
-        entry = self._entries.get(self._label(job))
+        entry = self._current(job)
         if entry is None or (job.key and entry.get("key") == job.key):
             return False
-        if entry.get("file") != _stamp(job.output):
-            return False
         with contextlib.suppress(OSError):
-            job.output.unlink()
+            for path in job.outputs:
+                path.unlink()
             return True
         return False
+
+    def add(self, job: Job, result: dict[str, Any], stamps: Stamps | None = None) -> None:
+        """Remember a job whose outputs have their names.
+
+        Parameters
+        ----------
+        job : Job
+            The job.
+        result : dict
+            What its worker function gave.
+        stamps : list, optional
+            Of its outputs, as seen by the one that has made them: over a network a new file may
+            be seen here only after a while.
+
+        Raises
+        ------
+        DeviceError
+            Where the disk is full and the like.
+        """
+        found = [stamp(path) for path in job.outputs] if stamps is None else stamps
+        label = self._label(job)
+        entry: dict[str, Any] = {"name": label, "key": job.key, "file": found[0], "result": result}
+        if job.more:
+            entry["more"] = found[1:]
+        self._append(entry)
+        self._entries.setdefault(label, []).append(entry)
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        """Add a line in one piece: a line that was torn before it is ended first."""
+        assert self._file is not None, "the ledger is only written to within writing()"
+        line = (b"\n" if self._torn else b"") + json.dumps(entry).encode() + b"\n"
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            raise DeviceError(self._unwritable(error.strerror)) from error
+        self._torn = written != len(line)
+        if self._torn:
+            raise DeviceError(self._unwritable("the disk is full"))
+
+    def _unwritable(self, why: str | None) -> str:
+        return f"{self._path}: the ledger cannot be written ({why}); make room and run it again"
+
+    @contextmanager
+    def _opened(self) -> Iterator[FileIO]:
+        try:
+            (self.folder / LEDGER).touch()  # also a share: it marks the folder
+            file = FileIO(self._path, "a")
+        except OSError as error:
+            raise DeviceError(self._unwritable(error.strerror)) from error
+        with file:
+            yield file
+
+    def _held(self) -> contextlib.AbstractContextManager[None]:
+        if self._shard is None:
+            return held(self.folder, self.folder)
+        return shared(self.folder, self._shard, self._sweep)
+
+    def _sweep(self) -> None:
+        """Remove half-written files, in folders below only where jobs of this ledger wrote."""
+        for place in (".", *self._places):
+            for draft in _DRAFTS:
+                for path in (self.folder / place).glob(draft):
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+    def _read(self) -> None:
+        """Read the ledgers of all runs; of some output there may be several entries."""
+        self._entries: dict[str, list[dict[str, Any]]] = {}
+        self._places: set[str] = set()
+        pattern = _SHARD_LEDGER.format("*", "*")
+        for path in (self.folder / LEDGER, *sorted(self.folder.glob(pattern))):
+            for entry in _lines(path):
+                if isinstance(entry.get("place"), str):
+                    self._places.add(entry["place"])
+                elif "name" in entry:
+                    self._entries.setdefault(str(entry["name"]), []).append(entry)
+
+    def _current(self, job: Job) -> dict[str, Any] | None:
+        """Find the entry that tells of the very files that are there now."""
+        entries = self._entries.get(self._label(job))
+        if entries is None:
+            return None
+        present = [stamp(path) for path in job.outputs]
+        if None in present:
+            return None
+        found = (e for e in reversed(entries) if [e.get("file"), *_more(e)] == present)
+        return next(found, None)
 
     def _label(self, job: Job) -> str:
         """Name an output within the folder: its file's name, or its path in a folder of folders."""
@@ -182,86 +277,29 @@ class Ledger:
             return job.output.relative_to(self.folder).as_posix()
         return job.output.name
 
-    def add(self, job: Job, result: dict[str, Any]) -> None:
-        """Remember a job whose output has its name."""
-        assert self._file is not None, "the ledger is only written to within writing()"
-        stamp = _stamp(job.output)
-        entry = {"name": self._label(job), "key": job.key, "file": stamp, "result": result}
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
+
+def _more(entry: dict[str, Any]) -> Sequence[Any]:
+    more = entry.get("more", [])
+    return more if isinstance(more, list) else []
 
 
-def _content_digest(path: Path) -> bytes:
-    """Hash a file piece by piece, however long it is; a pipe or a device counts as empty."""
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            return hashlib.sha256().digest()  # whoever needs the file says that it is none
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except FileNotFoundError:
-        return hashlib.sha256().digest()  # whoever needs the file says that it is missing
-    except OSError as error:
-        what = f"cannot be read: {error.strerror or error}; check its name and its rights"
-        raise AudioFileError(f"{path}: {what}") from error
-
-
-def _stamp(path: Path) -> list[int] | None:
-    """Give what tells a file from one that was changed since."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """Read a ledger; lines that were torn by the end of a run count for nothing."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError:
         return
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError):
             entry = json.loads(line)
-            yield str(entry["name"]), dict(entry)
+            if isinstance(entry, dict):
+                yield entry
 
 
-def _torn(path: Path) -> bool:
-    data = path.read_bytes()
-    return bool(data) and not data.endswith(b"\n")
-
-
-@contextmanager
-def held(folder: Path, name: Path) -> Iterator[None]:
-    """Hold a folder for one run; the system lets it go however the process ends.
-
-    Parameters
-    ----------
-    folder : Path
-        It gets a file to be locked.
-    name : Path
-        What an error calls it.
-
-    Raises
-    ------
-    AudioFileError
-        Where another run holds it.
-    """
-    with (folder / LOCK).open("w") as lock:
-        _hold(lock, name)
-        yield
-
-
-def _hold(lock: TextIO, folder: Path) -> None:
-    """Lock a file, where the system knows locks."""
-    try:
-        import fcntl
-    except ImportError:  # not on this system
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        what = "another run writes into this folder; wait for it or name another folder"
-        raise AudioFileError(f"{folder}: {what}") from None
-    except OSError:
-        return  # some network file systems know no locks
+def _ends_torn(path: Path) -> bool:
+    """Tell whether the last line lacks its end."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
