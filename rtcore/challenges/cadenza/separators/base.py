@@ -53,9 +53,12 @@ class Separator(ABC):
         Returns
         -------
         mapping or None
-            ``vocals``, ``drums``, ``bass`` and ``other``, each of the mixture's shape; None where
-            there is nothing that gains could be applied to.
+            ``vocals``, ``drums``, ``bass`` and ``other``, each of the mixture's shape, and longer
+            by `latency_frames`; None where there is nothing that gains could be applied to.
         """
+
+    def ready(self) -> None:  # noqa: B027 - most are ready as they are
+        """Get ready for the first song; raises what would hinder all of them."""
 
     def identity(self) -> list[str]:
         """Give what the stems depend on beside the mixture, for fingerprints and side-cars."""

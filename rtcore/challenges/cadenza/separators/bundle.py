@@ -61,7 +61,8 @@ class BundleSeparator(Separator):
         if sample_rate != self._rate:
             self._open(sample_rate)
         self._chain.restart()
-        heard = np.repeat(mixture, len(STEMS), 0) if self._by_ear else np.tile(mixture, (4, 1))
+        whole = np.pad(mixture, ((0, 0), (0, self.latency_frames)))
+        heard = np.repeat(whole, len(STEMS), 0) if self._by_ear else np.tile(whole, (4, 1))
         found = self._chain.process(heard.astype(self._chain.spec.dtype)).astype(np.float64)
         self._check()
         order = (_EARS, len(STEMS)) if self._by_ear else (len(STEMS), _EARS)

@@ -101,6 +101,10 @@ class Network(Separator):
         files = self._weights.files if self._weights else []
         return [self.name, f"compat={self.compat}", *(fingerprint(path) for path in files)]
 
+    def ready(self) -> None:
+        """Build the network."""
+        _ = self.model
+
     @property
     def model(self) -> Any:
         """The network, built when it is first asked for."""
