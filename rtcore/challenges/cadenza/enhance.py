@@ -8,7 +8,8 @@ for), convert to 32 kHz, clip, write 16 bits: the steps of the baseline, in its 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtcore.audiofile import write
-from rtcore.batch import Job, Ledger, Outcome, fingerprint, run_jobs, usable_cores
+from rtcore.batch import Job, Ledger, Outcome, Shard, fingerprint, run_jobs, usable_cores
 from rtcore.batch.ledger import LEDGER, made_folder
 from rtcore.challenges.cadenza.at_mic import read_stereo
 from rtcore.challenges.cadenza.causal import causal_remix, check_causal
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rtcore.chain import Chain
     from rtcore.hearing import Listener
 
-__all__ = ["Aid", "EnhanceSettings", "Enhancer", "enhance_set", "new_mix", "output_name", "plan"]
+__all__ = ["Aid", "EnhanceSettings", "Enhancer", "Run", "new_mix", "output_name"]
 
 #: Goes into fingerprints: another number makes all files again.
 _VERSION = "cadenza enhance 1"
@@ -229,7 +230,8 @@ class Enhancer:
         Returns
         -------
         dict
-            Frames, how many samples were beyond full scale, and the peak before they were clipped.
+            Frames, how many samples were beyond full scale, and the peak in
+            dB re full scale, before they were clipped (at least -200).
         """
         if isinstance(task, RtcoreError):
             raise task
@@ -238,9 +240,13 @@ class Enhancer:
         if self.settings.soft_clip:
             y = np.tanh(y)
         clipped = int(np.count_nonzero(np.abs(y) > 1.0))
-        peak = float(np.abs(y).max(initial=0.0))
+        peak_db = 20.0 * math.log10(max(float(np.abs(y).max(initial=0.0)), 1e-10))
         write(target, np.clip(y, -1.0, 1.0), SUBMISSION_RATE_HZ, subtype="PCM_16")
-        return {"frames": y.shape[1], "clipped": clipped, "peak": peak}
+        return {"frames": y.shape[1], "clipped": clipped, "peak_db": peak_db}
+
+    def inputs(self, request: Request) -> list[Path]:
+        """List the sounds that the answer to a request depends on."""
+        return request.files() if self.separator.reads_stems else [request.file(MIXTURE)]
 
     def fingerprint(self) -> str:
         """Give a fingerprint of all that an output depends on but its scene and listener."""
@@ -254,48 +260,8 @@ class Enhancer:
         return fingerprint(text, chain_print(chain))
 
 
-def plan(
-    found: CadenzaSet, pairs: Iterable[Pair], target: Path, enhancer: Enhancer
-) -> Iterator[Job]:
-    """List the jobs of a set; what they depend on is read as they are asked for.
-
-    Parameters
-    ----------
-    found : CadenzaSet
-        The metadata.
-    pairs : iterable of Pair
-        Which outputs to make.
-    target : Path
-        Their folder.
-    enhancer : Enhancer
-        Whose settings go into the fingerprints.
-    """
-    common = enhancer.fingerprint()
-    heard: tuple[Path | None, str] = (None, "")
-    for pair in pairs:
-        output = target / output_name(pair)
-        try:
-            request = found.request(pair)
-            if heard[0] != request.folder:  # a song is read once for listeners in a row
-                files = request.files() if enhancer.separator.reads_stems else ()
-                heard = request.folder, fingerprint(request.file(MIXTURE), *files)
-            key = fingerprint(common, request.text(), heard[1])
-        except RtcoreError as error:
-            yield Job(pair.name, output, "", error)
-            continue
-        yield Job(pair.name, output, key, (request, output))
-
-
-def enhance_set(
-    found: CadenzaSet,
-    target: Path,
-    settings: EnhanceSettings = EnhanceSettings(),
-    *,
-    pairs: list[Pair] | None = None,
-    workers: int | None = None,
-    again: bool = False,
-) -> Iterator[Outcome]:
-    """Enhance a set; what an earlier run finished from the same input is skipped.
+class Run:
+    """One run over a set: its jobs and what becomes of them.
 
     Parameters
     ----------
@@ -303,40 +269,90 @@ def enhance_set(
         The metadata.
     target : Path
         Folder of the outputs, made where it is missing.
+    pairs : list of Pair
+        Which outputs to make.
     settings : EnhanceSettings
         How.
-    pairs : list of Pair, optional
-        Which outputs to make; all by default.
-    workers : int, optional
-        Processes; one for each core where None.
     again : bool
         Do all, whatever is there: also over files in `target` that no run has written.
-
-    Yields
-    ------
-    Outcome
-        One for each pair, as they end.
+    shard : Shard, optional
+        Which share of the set `pairs` are, where other runs write into the same folder.
 
     Raises
     ------
-    ConfigError, AudioFileError, ModelError, DeviceError
+    ConfigError, ModelError
         Where the folder cannot be used, or the separator cannot be had.
     """
-    todo = found.pairs() if pairs is None else pairs
-    _check_target(target, todo, again=again)
-    enhancer = Enhancer(settings)
-    enhancer.separator.ready()
-    workers = min(workers or usable_cores(), len(todo)) or 1
-    ledger = Ledger(made_folder(target))
-    with ledger.writing():
-        if again:
-            ledger.forget()
-        jobs = plan(found, todo, target, enhancer)
-        if workers == 1:
-            yield from run_jobs(jobs, enhancer.work, ledger)
-            return
-        setup = (_set_up, (settings,))
-        yield from run_jobs(jobs, _work, ledger, workers=workers, setup=setup)
+
+    def __init__(
+        self,
+        found: CadenzaSet,
+        target: Path,
+        pairs: list[Pair],
+        settings: EnhanceSettings,
+        *,
+        again: bool = False,
+        shard: Shard | None = None,
+    ) -> None:
+        _check_target(target, pairs, again=again)
+        self._found, self._target, self._pairs = found, target, pairs
+        self._again, self._shard = again, shard
+        self._enhancer = Enhancer(settings)
+
+    def ledger(self) -> Ledger:
+        """Give the ledger of the folder, which need not be there yet."""
+        return Ledger(self._target, self._shard)
+
+    def jobs(self) -> Iterator[Job]:
+        """List the jobs; what they depend on is read as they are asked for."""
+        common = self._enhancer.fingerprint()
+        heard: tuple[Path | None, str] = (None, "")
+        for pair in self._pairs:
+            output = self._target / output_name(pair)
+            try:
+                request = self._found.request(pair)
+                if heard[0] != request.folder:  # a song is read once for listeners in a row
+                    heard = request.folder, fingerprint(*self._enhancer.inputs(request))
+                key = fingerprint(common, request.text(), heard[1])
+            except RtcoreError as error:
+                yield Job(pair.name, output, "", error)
+                continue
+            yield Job(pair.name, output, key, (request, output))
+
+    def outcomes(
+        self, *, workers: int | None = None, scheduler: str | None = None
+    ) -> Iterator[Outcome]:
+        """Do what is not done.
+
+        Parameters
+        ----------
+        workers : int, optional
+            Processes; one for each core where None.
+        scheduler : str, optional
+            Address of a Dask cluster that does it instead.
+
+        Yields
+        ------
+        Outcome
+            One for each pair, as they end.
+
+        Raises
+        ------
+        AudioFileError, ModelError, DeviceError
+            Where the folder cannot be written, or the separator cannot be used.
+        """
+        self._enhancer.separator.ready()
+        made_folder(self._target)
+        ledger = self.ledger()
+        how: dict[str, Any] = {"workers": min(workers or usable_cores(), len(self._pairs)) or 1}
+        if scheduler is not None:
+            how["scheduler"] = scheduler
+        alone = how == {"workers": 1}
+        how |= {} if alone else {"setup": (_set_up, (self._enhancer.settings,))}
+        with ledger.writing():
+            if self._again:
+                ledger.forget()
+            yield from run_jobs(self.jobs(), self._enhancer.work if alone else _work, ledger, **how)
 
 
 def _check_target(target: Path, pairs: list[Pair], *, again: bool) -> None:
