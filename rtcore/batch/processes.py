@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Worker processes that come through everything: death, Ctrl-C, and the loss of their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rtcore.batch.crew import Crew
+from rtcore.batch.ledger import Job, Ledger, Outcome
+from rtcore.batch.tasks import Order, Report, do, failure
+
+__all__ = ["Processes"]
+
+_DIED = (
+    "the process that worked on it died; a plugin crashed, or memory ran out: "
+    "try it alone with --jobs 1"
+)
+
+
+class Processes(Crew):
+    """Processes of this machine.
+
+    One that dies takes the whole pool with it, and nobody can tell whose job killed it: then
+    each job that was under way is tried again in a process of its own.
+    """
+
+    def __init__(self, order: Order, workers: int) -> None:
+        self._order, self._count = order, workers
+        self._pool = self._hire(workers)
+        super().__init__(order, self._pool)
+
+    @property
+    def workers(self) -> int:
+        """Processes."""
+        return self._count
+
+    def take(self, job: Job) -> None:
+        """Give a job to the pool; a pool that is broken is noticed when its jobs are collected."""
+        try:
+            self._under_way[self._pool.submit(_task, job.task, job.outputs)] = job
+        except BrokenProcessPool as error:
+            lost: Future[Report] = Future()
+            lost.set_exception(error)
+            self._under_way[lost] = job
+
+    def collect(self, ledger: Ledger) -> Iterator[Outcome]:
+        """Wait for at least one job to end."""
+        ended, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
+        if any(isinstance(future.exception(), BrokenProcessPool) for future in ended):
+            yield from self._again(ledger)
+            return
+        for future in ended:
+            yield self._outcome(self._under_way.pop(future), future, ledger)
+
+    def _again(self, ledger: Ledger) -> Iterator[Outcome]:
+        """Do what was under way one by one, then go on with a new pool."""
+        wait(self._under_way)
+        suspects, self._under_way = self._under_way, {}
+        for future, job in suspects.items():
+            if isinstance(future.exception(), BrokenProcessPool):
+                self._pool = self._hire(1)
+                future = self._pool.submit(_task, job.task, job.outputs)  # noqa: PLW2901
+                wait([future])
+                if isinstance(future.exception(), BrokenProcessPool):
+                    yield failure(job, _DIED, 3, ledger)
+                    continue
+                self._pool.shutdown()
+            yield self._outcome(job, future, ledger)
+        self._pool = self._hire(self._count)
+
+    def dismiss(self) -> None:
+        """Let the workers go; those that are in the middle of a job (Ctrl-C) end it cleanly."""
+        if self._under_way:
+            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001
+                process.terminate()  # public only in Python 3.14: terminate_workers
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _hire(self, workers: int) -> ProcessPoolExecutor:
+        import multiprocessing
+
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(workers, spawn, _begin, (self._order,))
+
+
+class _Dismissed(BaseException):
+    """The run was ended while this process worked."""
+
+
+_order: Order | None = None
+_working = False
+_asked_s = 0.0
+_UNWINDING_S = 1.0
+_TRIES = 3
+
+
+def _begin(order: Order) -> None:
+    """Prepare a worker process."""
+    global _order  # noqa: PLW0603 - the initialiser of a pool has no other way to leave it
+    _order = order
+    # Ctrl-C reaches all processes of a terminal; the first one says what is to be done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Unwind what is under way, so that no half-written file stays, or go at once."""
+    global _asked_s  # noqa: PLW0603 - a signal's handler has no other way to know
+    now_s, first = time.monotonic(), _asked_s == 0.0
+    # The pool asks again as soon as the first worker has gone; unwinding must not be disturbed.
+    if not first and now_s - _asked_s < _UNWINDING_S:
+        return
+    _asked_s = now_s
+    if first:
+        threading.Thread(target=_insist, daemon=True).start()
+    if _working:
+        raise _Dismissed
+    os._exit(1)
+
+
+def _insist() -> None:
+    """Ask again where code in C that had called Python swallowed the exception."""
+    for _ in range(_TRIES):
+        time.sleep(1.1 * _UNWINDING_S)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    os._exit(1)
+
+
+def _leave_with_parent() -> None:
+    """Wait for the first process to die, even by ``kill -9``, which would leave this one idle."""
+    import multiprocessing
+    from multiprocessing.connection import wait as wait_for
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+def _task(task: Any, outputs: tuple[Path, ...]) -> Report:
+    """Do one task in a worker."""
+    global _working  # noqa: PLW0603 - a signal's handler has no other way to know
+    _working = True
+    try:
+        assert _order is not None, "a process of the pool begins with _begin()"
+        return do(_order, task, outputs)
+    except _Dismissed:
+        os._exit(1)
+    finally:
+        _working = False
