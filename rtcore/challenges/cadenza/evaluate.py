@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtcore.atomicfile import write_whole
+from rtcore.audiofile import info
 from rtcore.batch import Job, Outcome, fingerprint
 from rtcore.challenges.cadenza.at_mic import read_stereo
 from rtcore.challenges.cadenza.haaqi import haaqi, with_nalr
@@ -36,10 +37,12 @@ __all__ = [
     "PairScore",
     "answers_folder",
     "read_answer",
+    "read_factor",
     "reference_mix",
     "score",
     "score_jobs",
     "score_of",
+    "seconds_to_score",
 ]
 
 #: How a system's answers are called after scene and listener.
@@ -126,25 +129,27 @@ def score_jobs(
     seeded : bool
         Seed the ears' noise by the scene's name, as the official code does by default.
     """
+    heard: tuple[Path | None, str] = (None, "")
     for pair in pairs:
         output = target / f"{pair.name}.json"
         answer = None if answers is None else answers / f"{pair.name}{SUFFIX}"
         try:
-            task: _Task | RtcoreError = _Task(found.request(pair), answer, output, seeded)
-            key = _key(task)
+            request = found.request(pair)
+            if heard[0] != request.folder:  # a song is read once for listeners in a row
+                heard = request.folder, fingerprint(*request.files())
+            task = _Task(request, answer, output, seeded)
+            yield Job(pair.name, output, _key(task, heard[1]), task)
         except RtcoreError as error:
-            task, key = error, ""  # matches nothing: the worker raises it
-        yield Job(pair.name, output, key, task)
+            yield Job(pair.name, output, "", error)  # matches nothing: the worker raises it
 
 
-def _key(task: _Task | RtcoreError) -> str:
+def _key(task: _Task, song: str) -> str:
     """Give a fingerprint of all that a score depends on."""
     from importlib.metadata import version
 
-    assert isinstance(task, _Task)
-    heard = [] if task.answer is None else [task.answer, task.answer.with_suffix(".txt")]
+    answer = [] if task.answer is None else [task.answer, task.answer.with_suffix(".txt")]
     about = f"haaqi 1, pyclarity {version('pyclarity')}, seeded {task.seeded}"
-    return fingerprint(about, task.request.text(), *task.request.files(), *heard)
+    return fingerprint(about, task.request.text(), song, *answer)
 
 
 def score(task: _Task | RtcoreError) -> dict[str, Any]:
@@ -220,14 +225,26 @@ def read_answer(path: Path) -> NDArray[np.float32]:
         Where the side-car holds no number.
     """
     x = read_stereo(path, SUBMISSION_RATE_HZ).astype(np.float32)
-    factor = path.with_suffix(".txt")
-    if not factor.exists():
-        return x
+    factor = read_factor(path)
+    return x if factor is None else x * np.float32(factor)
+
+
+def read_factor(path: Path) -> float | None:
+    """Read the factor of an answer's side-car; None where there is no side-car.
+
+    Raises
+    ------
+    ConfigError
+        Where it holds no number.
+    """
+    side_car = path.with_suffix(".txt")
+    if not side_car.exists():
+        return None
     try:
-        return x * np.float32(float(factor.read_text("utf-8")))
+        return float(side_car.read_text("utf-8"))
     except ValueError:
         what = "must hold the factor that the sound was divided by; write a number or delete it"
-        raise ConfigError(str(factor), what) from None
+        raise ConfigError(str(side_car), what) from None
 
 
 def _unprocessed(request: Request) -> NDArray[np.float32]:
@@ -238,3 +255,25 @@ def _unprocessed(request: Request) -> NDArray[np.float32]:
     y = np.clip(resampled(amplified, SAMPLE_RATE_HZ, SUBMISSION_RATE_HZ), -1.0, 1.0)
     steps = np.clip(y * _STEPS, -_STEPS, _STEPS - 1.0).astype(np.int16)
     return (steps / _STEPS).astype(np.float32)
+
+
+def seconds_to_score(jobs: Iterable[Job]) -> float:
+    """Add up how many seconds of sound jobs have, for an estimate of their time; both ears count.
+
+    Sounds that cannot be read count nothing.
+    """
+    total, lengths = 0.0, dict[Path, float]()
+    for job in jobs:
+        if isinstance(job.task, _Task):
+            path = job.task.request.file(MIXTURE)
+            if path not in lengths:
+                lengths[path] = _duration_s(path)
+            total += 2.0 * lengths[path]
+    return total
+
+
+def _duration_s(path: Path) -> float:
+    try:
+        return info(path).duration_s or 0.0
+    except RtcoreError:
+        return 0.0

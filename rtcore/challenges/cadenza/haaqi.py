@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from rtcore.hearing import Audiogram, Listener, nalr_taps
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["HAAQI_RATE_HZ", "LEVEL_DB_SPL", "haaqi", "load", "with_nalr"]
+__all__ = ["HAAQI_RATE_HZ", "LEVEL_DB_SPL", "haaqi", "load", "measured_speed", "with_nalr"]
 
 #: HAAQI hears both sounds at this rate.
 HAAQI_RATE_HZ = 24000
@@ -99,6 +100,26 @@ def haaqi(
 def with_nalr(x: NDArray[np.float64], ear: Audiogram) -> NDArray[np.float64]:
     """Amplify by NAL-R for an ear; 220 frames longer and 110 frames later, as the baseline's."""
     return np.convolve(x, nalr_taps(ear, 220, SAMPLE_RATE_HZ))
+
+
+def measured_speed() -> float:
+    """Measure how many seconds HAAQI takes for each second of one ear's sound, here and now.
+
+    Raises
+    ------
+    DeviceError
+        As :func:`load` does.
+    """
+    listener = Listener.standard("N3")
+    noise = np.random.default_rng(0).normal(0.0, 0.05, (2, SAMPLE_RATE_HZ))
+    taken_s = []
+    for _ in range(2):  # the first time its code is compiled
+        begin_s = time.perf_counter()
+        frames = SUBMISSION_RATE_HZ // 4
+        short = noise[:, : SAMPLE_RATE_HZ // 4]
+        haaqi(noise[:, :frames].astype(np.float32), short, listener, seed=0)
+        taken_s.append(time.perf_counter() - begin_s)
+    return taken_s[-1] / (2 * 0.25)
 
 
 @contextmanager
