@@ -44,6 +44,10 @@ class Cluster(Crew):
 
     def __init__(self, order: Order, address: str) -> None:
         self._address = address
+        # What its client has to say of a scheduler that is gone is said here, in one sentence.
+        self._chatter = logging.getLogger("distributed.client")
+        self._level = self._chatter.level
+        self._chatter.setLevel(logging.CRITICAL)
         self._client = _connected(address)
         self._count, self._looked_s = 0, -_LOOK_S
         self._waiting = self._threaded = False
@@ -79,6 +83,7 @@ class Cluster(Crew):
             super().dismiss()
         with contextlib.suppress(Exception):
             self._client.close(timeout=_ANSWER_S)
+        self._chatter.setLevel(self._level)
 
     def _outcome(self, job: Job, future: Future[Report], ledger: Ledger) -> Outcome:
         from distributed.scheduler import KilledWorker
