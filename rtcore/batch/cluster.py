@@ -89,8 +89,11 @@ class Cluster(Crew):
         from distributed.scheduler import KilledWorker
 
         if isinstance(future.exception(), KilledWorker):
-            what = "all workers that tried it died; a plugin crashed, or memory ran out: try it "
-            return failure(job, f"{what}alone with --jobs 1", 3, ledger)
+            died = DeviceError(
+                "all workers that tried it died; a plugin crashed, or memory ran out: "
+                "try it alone with --jobs 1"
+            )
+            return failure(job, str(died), died.exit_code, ledger)
         return super()._outcome(job, future, ledger)
 
     def _look(self) -> None:

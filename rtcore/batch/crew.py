@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 
 from rtcore.batch.ledger import Job, Ledger, Outcome
 from rtcore.batch.tasks import Order, Report, concluded, do, failure
+from rtcore.errors import DeviceError
 
 __all__ = ["Crew"]
 
@@ -62,5 +63,6 @@ class Crew:
         error = future.exception()
         if error is None:
             return concluded(job, future.result(), ledger)
-        what = f"no worker could do it ({type(error).__name__}: {error}); see that all of them "
-        return failure(job, f"{what}have the same packages", 3, ledger)
+        what = f"no worker could do it ({type(error).__name__}: {error})"
+        strange = DeviceError(f"{what}; see that all of them have the same packages")
+        return failure(job, str(strange), strange.exit_code, ledger)

@@ -17,10 +17,11 @@ from typing import Any
 from rtcore.batch.crew import Crew
 from rtcore.batch.ledger import Job, Ledger, Outcome
 from rtcore.batch.tasks import Order, Report, do, failure
+from rtcore.errors import DeviceError
 
 __all__ = ["Processes"]
 
-_DIED = (
+_DIED = DeviceError(
     "the process that worked on it died; a plugin crashed, or memory ran out: "
     "try it alone with --jobs 1"
 )
@@ -71,7 +72,7 @@ class Processes(Crew):
                 future = self._pool.submit(_task, job.task, job.outputs)  # noqa: PLW2901
                 wait([future])
                 if isinstance(future.exception(), BrokenProcessPool):
-                    yield failure(job, _DIED, 3, ledger)
+                    yield failure(job, str(_DIED), _DIED.exit_code, ledger)
                     continue
                 self._pool.shutdown()
             yield self._outcome(job, future, ledger)

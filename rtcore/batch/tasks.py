@@ -143,6 +143,9 @@ def set_up(order: Order) -> None:
     _ready = order.token
 
 
+_SHARED = "use folders that all machines share"
+
+
 def check_machine(order: Order) -> None:
     """Refuse a machine that has another rtcore, or does not see the folder of the outputs.
 
@@ -158,8 +161,7 @@ def check_machine(order: Order) -> None:
         what = f"has rtcore {_version()}, and this run was started with {order.version}"
         raise DeviceError(f"{place} {what}; install the same on all machines")
     if not (order.folder / LOCK).exists():
-        what = f"does not see {order.folder}; use folders that all machines share"
-        raise DeviceError(f"{place} {what}")
+        raise DeviceError(f"{place} does not see {order.folder}; {_SHARED}")
 
 
 def _folder_of_run(order: Order) -> Path:
@@ -167,8 +169,7 @@ def _folder_of_run(order: Order) -> Path:
     if not order.cwd.is_dir():
         import platform
 
-        what = f"the worker {platform.node()} does not see {order.cwd}"
-        raise DeviceError(f"{what}; use folders that all machines share")
+        raise DeviceError(f"the worker {platform.node()} does not see {order.cwd}; {_SHARED}")
     return order.cwd
 
 

@@ -178,8 +178,8 @@ class Tally:
         names = [outcome.name for outcome in self.failed if outcome.removed]
         if names:
             what = f"{len(names)} older outputs of {self.unit} that failed now"
-            what = f"{what} ({', '.join(names[:3])}) were removed from {target}"
-            warn(f"{what}: they were made from something else")
+            first = ", ".join(names[:3])
+            warn(f"{what} ({first}) were removed from {target}: they were made from something else")
 
     def named(self, outcome: Outcome) -> str:
         """Give a job's error, with its name where the error has it not."""
