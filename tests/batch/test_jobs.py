@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,9 +14,7 @@ import job_works
 import pytest
 import soundfile
 
-from rtcore.batch import Ledger, fingerprint, run_jobs
-from rtcore.batch.ledger import LEDGER
-from rtcore.errors import AudioFileError
+from rtcore.batch import Ledger, run_jobs
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
@@ -74,52 +71,6 @@ def test_a_process_that_dies(tmp_path):
     assert ["4.wav"] == [n for n, o in found.items() if o.status != "done"]
     assert (3, True) == (found["4.wav"].exit_code, "died" in found["4.wav"].error)
     assert 9 == len(found)
-
-
-class TestLedger:
-    """The ledger survives whatever happens to it."""
-
-    @pytest.mark.parametrize("tail", [b'{"name": "1.w', b"\xff\xfe", b'["x"]\n', b"\n\n{}\n"])
-    def test_torn(self, tmp_path, tail):
-        """A torn or foreign line counts for nothing, and later lines are whole."""
-        run(tmp_path, 2)
-        with (tmp_path / LEDGER).open("ab") as out:
-            out.write(tail)
-        statuses = {n: o.status for n, o in run(tmp_path, 3).items()}
-        assert {"0.wav": "skipped", "1.wav": "skipped", "2.wav": "done"} == statuses
-        assert {"skipped"} == {o.status for o in run(tmp_path, 3).values()}
-
-    def test_lost(self, tmp_path):
-        """Without its ledger a folder is done again."""
-        run(tmp_path, 2)
-        (tmp_path / LEDGER).unlink()
-        assert {"done"} == {o.status for o in run(tmp_path, 2).values()}
-
-    def test_lines(self, tmp_path):
-        """Each line is JSON and names the file, what it was made from, and its size and time."""
-        run(tmp_path, 1)
-        entry = json.loads((tmp_path / LEDGER).read_text())
-        assert ("0.wav", "k0.wav") == (entry["name"], entry["key"])
-        assert (tmp_path / "0.wav").stat().st_size == entry["file"][0]
-
-    def test_one_run_at_a_time(self, tmp_path):
-        """A second run into the same folder is refused while the first goes on."""
-        with Ledger(tmp_path).writing():
-            other = Ledger(tmp_path)
-            with pytest.raises(AudioFileError, match="another run writes into"), other.writing():
-                pass
-        with Ledger(tmp_path).writing():
-            assert (tmp_path / LEDGER).is_file()
-
-
-def test_fingerprints(tmp_path):
-    """Fingerprints tell texts, files and their borders apart; a missing file is an empty one."""
-    (tmp_path / "a").write_text("one")
-    assert fingerprint("ab", "c") != fingerprint("a", "bc")
-    assert fingerprint(tmp_path / "a") == fingerprint(b"one") == fingerprint("one")
-    assert fingerprint(tmp_path / "none") == fingerprint(b"")
-    with pytest.raises(AudioFileError, match="cannot be read"):
-        fingerprint(tmp_path)
 
 
 class Runner:
