@@ -113,8 +113,9 @@ def _tell_estimate(to_do: Sequence[Job], workers: int) -> None:
     speed = measured_speed()
     estimate_s = seconds * speed / workers
     guess = f"{estimate_s / 60:.0f} min" if estimate_s > 90.0 else f"{estimate_s:.0f} s"
-    what = f"{len(to_do)} pairs, {seconds:.0f} s of sound for one ear at {speed:.1f} s a second"
-    click.echo(f"scoring {what} on {workers} processes will take about {guess}", err=True)
+    what = f"HAAQI takes {speed:.1f} s for a second of one ear's sound here, and there are "
+    what += f"{seconds:.0f} s to do in {workers} process{'es' * (workers > 1)}"
+    click.echo(f"{what}: about {guess}", err=True)
 
 
 def _rows(tally: Tally, pairs: Sequence[Pair]) -> list[PairScore]:

@@ -68,8 +68,9 @@ def at_mic(
     """
     from scipy.signal import oaconvolve
 
-    ears = oaconvolve(x[:1], left, axes=-1) + oaconvolve(x[1:], right, axes=-1)
-    return np.asarray(ears[:, : x.shape[-1]])
+    frames = x.shape[-1]
+    of_left, of_right = (oaconvolve(x[k : k + 1], h, axes=-1) for k, h in enumerate((left, right)))
+    return np.asarray(of_left[:, :frames] + of_right[:, :frames])
 
 
 def heard_at_mic(
