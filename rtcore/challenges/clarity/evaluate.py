@@ -22,9 +22,19 @@ from rtcore.batch.ledger import made_folder
 from rtcore.challenges.clarity import haspi
 from rtcore.challenges.clarity.layout import OUTPUT, ClaritySet, Signals
 from rtcore.challenges.people import Pair, People
-from rtcore.errors import AudioFileError, RtcoreError
+from rtcore.errors import AudioFileError, ConfigError, RtcoreError
 
-__all__ = ["PairScore", "Scorer", "evaluate", "score_of", "seconds_needed", "unprocessed_folder"]
+__all__ = [
+    "PAIRS",
+    "PairScore",
+    "Scorer",
+    "check_system",
+    "evaluate",
+    "known_scores",
+    "means",
+    "seconds_needed",
+    "unprocessed_folder",
+]
 
 #: In the folder of a system: one file a pair, which make a run restartable.
 PAIRS = "scores"
@@ -214,7 +224,7 @@ def evaluate(
     Yields
     ------
     Outcome
-        One for each pair, as they end; :func:`score_of` reads it.
+        One for each pair, as they end; its result makes a :class:`PairScore`.
 
     Raises
     ------
@@ -223,11 +233,9 @@ def evaluate(
     AudioFileError
         Where a folder cannot be made.
     """
-    scorer = Scorer(
-        found.people,
-        None if unprocessed is None else made_folder(unprocessed),
-        json.dumps([haspi.scored_with(), haspi.LEVEL_DB_SPL, haspi.resampler()]),
-    )
+    if unprocessed is not None:
+        made_folder(unprocessed)
+    scorer = _scorer(found.people, unprocessed)
     jobs = score_jobs(found.signals, pairs, system, ledger.folder, scorer)
     yield from run_jobs(jobs, _work, ledger, setup=(_set_up, (scorer,)), **how)
 
@@ -282,9 +290,72 @@ def seconds_needed(found: ClaritySet, pairs: list[Pair], ledger: Ledger, *, scor
     return sound_s * (haspi.cost() if sound_s > 60.0 else haspi.USUAL_COST)
 
 
-def score_of(outcome: Outcome) -> PairScore:
-    """Read what a job that is done, or was before, has found."""
-    return PairScore(**outcome.result)
+def check_system(system: Path) -> None:
+    """Refuse a folder of outputs that is not there.
+
+    Raises
+    ------
+    ConfigError
+        Where that is so.
+    """
+    if not system.is_dir():
+        what = "is no folder of outputs; make them with `rtcore clarity enhance`, or name another"
+        raise ConfigError(str(system), what)
+
+
+def known_scores(
+    found: ClaritySet,
+    pairs: list[Pair],
+    system: Path,
+    ledger: Ledger,
+    now: Iterable[Outcome],
+    *,
+    unprocessed: Path | None,
+) -> list[PairScore]:
+    """Give the scores of all pairs, of this run and of others that still hold.
+
+    Parameters
+    ----------
+    found, pairs, system, ledger, unprocessed
+        As for :func:`evaluate`, with the pairs of all runs: other shards, other limits.
+    now : iterable of Outcome
+        What this run has.
+
+    Returns
+    -------
+    list of PairScore
+        In the order of the pairs.
+    """
+    good = {outcome.name: outcome.result for outcome in now}
+    others = [
+        pair
+        for pair in pairs
+        if pair.name not in good and (ledger.folder / f"{pair.name}.json").exists()
+    ]
+    if others:
+        scorer = _scorer(found.people, unprocessed)
+        for job in score_jobs(found.signals, others, system, ledger.folder, scorer):
+            result = ledger.result(job)
+            if result is not None:
+                good[job.name] = result
+    return [PairScore(**good[pair.name]) for pair in pairs if pair.name in good]
+
+
+def _scorer(people: People, unprocessed: Path | None) -> Scorer:
+    """Make what scores; its versions go into all fingerprints."""
+    versions = json.dumps([haspi.scored_with(), haspi.LEVEL_DB_SPL, haspi.RESAMPLER])
+    return Scorer(people, unprocessed, versions)
+
+
+def means(scores: list[PairScore]) -> dict[str, Any]:
+    """Give the challenge's figures: the means over all pairs; None where there are none."""
+    plain = [score.unprocessed for score in scores if score.unprocessed is not None]
+    return {
+        "pairs": len(scores),
+        "haspi_mean": float(np.mean([s.haspi for s in scores])) if scores else None,
+        "haspi_unprocessed_mean": float(np.mean(plain)) if plain else None,
+        "resampled_outputs": sum(score.resampled_to is not None for score in scores),
+    }
 
 
 #: The scorer of this worker process.

@@ -22,6 +22,8 @@ __all__ = ["LEVEL_DB_SPL", "Haspi", "scaled_reference", "scene_seed", "scored_wi
 
 #: Of an RMS of 1, as the challenges are calibrated.
 LEVEL_DB_SPL = 100.0
+#: With what :func:`at_rate` works, for fingerprints.
+RESAMPLER = "rtcore Kaiser low-pass, 32 frames of the lower rate"
 _SEEDS = 10**8
 #: Seconds of one thread for a second of stereo sound, where nobody has tried.
 USUAL_COST = 1.2
@@ -123,11 +125,6 @@ def at_rate(x: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     two rates must never meet there.
     """
     return resampled(x, rate, wanted)
-
-
-def resampler() -> str:
-    """Say with what :func:`at_rate` works, for fingerprints."""
-    return "rtcore Kaiser low-pass, 32 frames of the lower rate"
 
 
 def scored_with() -> dict[str, str]:

@@ -221,7 +221,7 @@ def _scenes_folder(root: Path, split: str | None) -> Path:
         what = "has no scenes/ and no dev/scenes/ in it; name the folder with --scenes"
         raise ConfigError(str(root), what)
     names = ", ".join(path.parent.name for path in found)
-    raise ConfigError(str(root), f"has several sets of scenes ({names}); choose with --set")
+    raise ConfigError(str(root), f"has several sets of scenes ({names}); choose with --split")
 
 
 def _candidates(root: Path) -> Iterator[Path]:

@@ -6,14 +6,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rtcore.atomicfile import write_whole
-from rtcore.challenges.clarity.evaluate import PairScore
+from rtcore.challenges.clarity.evaluate import PairScore, means
 from rtcore.errors import ConfigError
 
 __all__ = ["PROCESSED", "SIDE_CAR", "UNPROCESSED", "read_scores", "write_scores"]
@@ -23,7 +20,7 @@ PROCESSED, UNPROCESSED, SIDE_CAR = "si.csv", "si_unproc.csv", "si.json"
 _HEADER = ["scene", "listener", "haspi"]
 
 
-def write_scores(folder: Path, scores: Sequence[PairScore], about: dict[str, Any]) -> list[Path]:
+def write_scores(folder: Path, scores: list[PairScore], about: dict[str, Any]) -> list[Path]:
     """Write ``si.csv``, ``si_unproc.csv`` and ``si.json``.
 
     Parameters
@@ -48,13 +45,7 @@ def write_scores(folder: Path, scores: Sequence[PairScore], about: dict[str, Any
         written.append(folder / UNPROCESSED)
         rows = [(s.scene, s.listener, s.unprocessed or 0.0) for s in plain]
         write_whole(written[1], _table(rows), "the scores")
-    means = {
-        "pairs": len(scores),
-        "haspi_mean": _mean([s.haspi for s in scores]),
-        "haspi_unprocessed_mean": _mean([s.unprocessed or 0.0 for s in plain]),
-        "resampled_outputs": sum(s.resampled_to is not None for s in scores),
-    }
-    text = json.dumps({**means, **about}, indent=2, default=str) + "\n"
+    text = json.dumps({**means(scores), **about}, indent=2, default=str) + "\n"
     write_whole(folder / SIDE_CAR, text, "the scores")
     return [*written, folder / SIDE_CAR]
 
@@ -85,14 +76,10 @@ def read_scores(path: Path) -> dict[tuple[str, str], float]:
     return found
 
 
-def _table(rows: Sequence[tuple[str, str, float]]) -> str:
+def _table(rows: list[tuple[str, str, float]]) -> str:
     """Write rows as Python's csv module does: lines end in CR LF."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_HEADER)
     writer.writerows((scene, listener, str(value)) for scene, listener, value in rows)
     return text.getvalue()
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
