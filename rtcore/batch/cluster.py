@@ -18,7 +18,7 @@ from rtcore.errors import DeviceError
 __all__ = ["Cluster"]
 
 _log = logging.getLogger(__name__)
-_ANSWER_S = 10.0
+_ANSWER_S = 30.0
 _LOOK_S = 1.0
 
 

@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import job_works
 import pytest
 import soundfile
 
-from rtcore.batch import Ledger, run_jobs
+from rtcore.batch import Ledger, named_job, run_jobs, run_named
+from rtcore.batch.ledger import LEDGER
+from rtcore.errors import ConfigError
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
@@ -73,6 +78,134 @@ def test_a_process_that_dies(tmp_path):
     assert 9 == len(found)
 
 
+@pytest.mark.parametrize("workers", [1, 2, "threads"])
+def test_pinned_threads(tmp_path, workers):
+    """Each process that works has one thread for each library, and this one as many as before."""
+    from threadpoolctl import threadpool_info
+
+    before = threadpool_info()
+    words = [sys.executable, "-c", THREADS, tmp_path, workers]
+    # In a process of its own: whoever lends an executor lends its process as well.
+    told = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True)
+    inside, around = json.loads(told.stdout)
+    assert inside
+    assert {1} == {count for counts in inside for count in counts}
+    assert ["unset"] == around or workers == "threads"
+    assert before == threadpool_info()
+
+
+THREADS = """
+import json, os, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import job_works
+import numpy as np
+
+from rtcore.batch import Ledger, named_job, run_jobs, run_named
+from rtcore.batch.ledger import LEDGER
+from rtcore.errors import ConfigError
+
+if __name__ == "__main__":
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.pop(name, None)
+    folder, word = Path(sys.argv[1]), sys.argv[2]
+    ledger = Ledger(folder)
+    own = {"scheduler": ThreadPoolExecutor(2)} if word == "threads" else {"workers": int(word)}
+    with ledger.writing():
+        jobs = job_works.jobs_in(folder, 3)
+        found = [o.result["threads"] for o in run_jobs(jobs, job_works.threads, ledger, **own)]
+    print(json.dumps([found, [os.environ.get("OMP_NUM_THREADS", "unset")]]))
+"""
+
+
+@WORKERS
+def test_set_up_once(tmp_path, workers):
+    """Each process is set up once, before its first job."""
+    ledger = Ledger(tmp_path)
+    job_works._value.clear()
+    with ledger.writing():
+        setup = (job_works.set_value, (7,))
+        jobs = job_works.jobs_in(tmp_path, 6)
+        own = {"workers": workers, "setup": setup}
+        found = [o.result["values"] for o in run_jobs(jobs, job_works.tell_value, ledger, **own)]
+    assert [[7]] * 6 == found
+
+
+def test_set_up_fails(tmp_path):
+    """What keeps a process from working is the reason of each job, in its own words."""
+    ledger = Ledger(tmp_path)
+    with ledger.writing():
+        setup = (job_works.set_value, (-1,))
+        jobs = job_works.jobs_in(tmp_path, 3)
+        found = list(run_jobs(jobs, job_works.tell_value, ledger, workers=2, setup=setup))
+    assert [(1, "no value of -1")] * 3 == [(o.exit_code, o.error) for o in found]
+
+
+def test_no_function_of_a_module(tmp_path):
+    """A function that no other process can find is refused before anything is begun."""
+    ledger = Ledger(tmp_path)
+    with ledger.writing(), pytest.raises(TypeError, match="take a module's own functions"):
+        list(run_jobs(job_works.jobs_in(tmp_path, 1), lambda task: {}, ledger, workers=2))
+
+
+def test_an_executor(tmp_path):
+    """Any executor does jobs, and its owner keeps it."""
+    ledger = Ledger(tmp_path)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as executor:
+        with ledger.writing():
+            jobs = job_works.jobs_in(tmp_path, 5)
+            found = list(run_jobs(jobs, job_works.odd_ones_fail, ledger, scheduler=executor))
+        assert 3 == executor.submit(len, "abc").result()
+    assert ["done", "done", "failed", "done", "done"] == [o.status for o in found]
+    assert (1, "too loud") == (found[2].exit_code, found[2].error)
+
+
+class TestNamed:
+    """Jobs of any function, known by its name."""
+
+    @staticmethod
+    def outcomes(folder, *, gain=2.0, function="job_works:copy_louder"):
+        (folder / "out").mkdir(exist_ok=True)
+        ledger = Ledger(folder / "out")
+        with ledger.writing():
+            outputs = [folder / "out" / "deep" / "b.txt"]
+            job = named_job(function, [folder / "a.txt"], outputs, {"gain": gain})
+            return next(iter(list(run_jobs([job], run_named, ledger))))
+
+    def test_what_counts(self, tmp_path):
+        """It is done once for the same input and parameters, and again for others."""
+        made = tmp_path / "out" / "deep" / "b.txt"
+        (tmp_path / "a.txt").write_text("a")
+        assert "done" == self.outcomes(tmp_path).status
+        assert "aa" == made.read_text()
+        assert ("skipped", {"gain": 2.0}) == (
+            (found := self.outcomes(tmp_path)).status, found.result)  # fmt: skip
+        assert "done" == self.outcomes(tmp_path, gain=3.0).status
+        (tmp_path / "a.txt").write_text("b")
+        assert "done" == self.outcomes(tmp_path, gain=3.0).status
+        assert "bbb" == made.read_text()
+
+    def test_failures(self, tmp_path):
+        """Nothing half-written and nothing stale stays; what was not written is told."""
+        (tmp_path / "a.txt").write_text("a")
+        self.outcomes(tmp_path)
+        failed = self.outcomes(tmp_path, gain=-1.0)
+        assert ("no gain below nothing", True) == (failed.error, failed.removed)
+        assert "did not write it" in self.outcomes(tmp_path, gain=0.0).error
+        assert [] == list((tmp_path / "out" / "deep").iterdir())
+
+    @pytest.mark.parametrize("name", ["no_such_module:f", "job_works:no_such", "job_works", ":f"])
+    def test_no_such_function(self, tmp_path, name):
+        """A function that is not there is told by its name."""
+        try:
+            sentence = self.outcomes(tmp_path, function=name).error
+        except ConfigError as error:
+            sentence = str(error)
+        assert "there is no such function" in sentence
+
+
 class Runner:
     """A run in a process of its own, which can be ended in the middle."""
 
@@ -126,6 +259,8 @@ def test_killed_in_the_middle(tmp_path, workers):
     found = run(tmp_path, 40)
     assert names <= {n for n, o in found.items() if o.status == "skipped"}
     assert whole(tmp_path, 40)
+    rows = [json.loads(line)["name"] for line in (tmp_path / LEDGER).read_text().splitlines()]
+    assert sorted(f"{k}.wav" for k in range(40)) == sorted(rows)
 
 
 @pytest.mark.parametrize(("how", "group"), [(signal.SIGINT, True), (signal.SIGINT, False)])

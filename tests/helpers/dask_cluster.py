@@ -21,10 +21,13 @@ class DaskCluster:
     ----------
     folder : Path
         For its files.
+    allowed_failures : int
+        How many workers may die of a job before it is given up.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, allowed_failures: int = 3) -> None:
         self.folder = folder
+        self._allowed = str(allowed_failures)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -50,6 +53,7 @@ class DaskCluster:
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--no-dashboard"]
         env = {**os.environ, "PYTHONPATH": str(HELPERS)}
         env |= {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s"}
+        env["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = self._allowed
         with (self.folder / f"{kind}.log").open("ab") as log:
             return subprocess.Popen(
                 [*command, *map(str, words)], stdout=log, stderr=log, env=env, cwd=self.folder
