@@ -53,8 +53,8 @@ SPOILT = [
     ("at_mic_music.train", lambda s: next(iter(s.values())).pop("Path"), "Path: is missing"),
     (
         "listeners.train",
-        lambda p: p["L0002"].pop("audiogram_levels_r"),
-        "L0002: audiogram_levels_r",
+        lambda p: p["L0002"].update(name=3),
+        "L0002.name: ",
     ),
 ]
 
