@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtcore.cli.batch_options import BatchChoice, Tally, batch_options, follow, tell_plan
+from rtcore.cli.cadenza_set import set_options
 from rtcore.cli.output import json_option
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _SHOWN = 20
 @click.command()
 @click.argument("root", type=_PATH, metavar="SET")
 @click.argument("target", type=_PATH, metavar="OUT")
-@click.option("--split", help="train, valid and so on; the only one there is by default.")
+@set_options("listeners", "at_mic")
 @click.option(
     "--separator",
     default="hdemucs",
@@ -41,7 +42,12 @@ _SHOWN = 20
 @batch_options("pairs")
 @json_option
 def enhance(
-    root: Path, target: Path, batch: BatchChoice, as_json: bool, split: str | None, **options: Any
+    root: Path,
+    target: Path,
+    where: dict[str, Any],
+    batch: BatchChoice,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     r"""Write OUT/<scene>_<listener>_remix.flac for each scene and listener of SET.
 
@@ -57,7 +63,7 @@ def enhance(
     from rtcore.challenges.cadenza.enhance import Run
     from rtcore.challenges.cadenza.layout import find_set
 
-    found = find_set(root, split)
+    found = find_set(root, **where)
     pairs = batch.share(found.pairs(small_test=options.pop("small_test")))
     run = Run(found, target, pairs, _settings(options), again=batch.again, shard=batch.shard)
     if batch.dry_run:

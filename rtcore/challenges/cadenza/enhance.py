@@ -72,7 +72,7 @@ class EnhanceSettings:
         ConfigError
             Where there is none of that name, or it does not go with `causal`.
         ModelError
-            Where its weights or its bundle are not there.
+            Where its bundle is not there.
         """
         if self.causal and self.separator.compat:
             what = "is not what the official code does, which --compat keeps; give one of the two"

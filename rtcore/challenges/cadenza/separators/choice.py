@@ -39,14 +39,14 @@ class SeparatorChoice:
 
 
 def make_separator(choice: SeparatorChoice) -> Separator:
-    """Make a separator; a network itself is built when it first hears something.
+    """Make a separator; a network looks for its weights when it is made ready.
 
     Raises
     ------
     ConfigError
         Where there is none of that name.
     ModelError
-        Where its weights or its bundle are not there.
+        Where its bundle is not there.
     """
     from rtcore.challenges.cadenza.separators.networks import HybridDemucs, OpenUnmix
 

@@ -67,10 +67,9 @@ class Network(Separator):
     ) -> None:
         self.name = self.known.name
         self.device, self.compat = device, compat
-        self._weights: Weights | None = None
-        if model is None:
-            self._weights = find_weights(self.known, weights)
-        self._model = model if model is None else self._ready(model)
+        self._given = weights
+        self._model = model if model is None else self._placed(model)
+        self._made_here = model is None
 
     def separate(
         self, mixture: np.ndarray, sample_rate: int, stem: Callable[[str], np.ndarray]
@@ -98,7 +97,7 @@ class Network(Separator):
         """Name the network, its weights and how it is run."""
         from rtcore.batch import fingerprint
 
-        files = self._weights.files if self._weights else []
+        files = find_weights(self.known, self._given).files if self._made_here else []
         return [self.name, f"compat={self.compat}", *(fingerprint(path) for path in files)]
 
     def ready(self) -> None:
@@ -109,8 +108,7 @@ class Network(Separator):
     def model(self) -> Any:
         """The network, built when it is first asked for."""
         if self._model is None:
-            assert self._weights is not None
-            self._model = self._ready(self._build(self._weights))
+            self._model = self._placed(self._build(find_weights(self.known, self._given)))
         return self._model
 
     def _run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -120,7 +118,7 @@ class Network(Separator):
             found: NDArray[np.float32] = self.model(heard)[0].cpu().numpy()
         return found
 
-    def _ready(self, model: Any) -> Any:
+    def _placed(self, model: Any) -> Any:
         torch().set_num_threads(1)
         try:
             return model.to(self.device).eval()
