@@ -113,7 +113,7 @@ def at_mic(root: Path, where: dict[str, Any], batch: BatchChoice, as_json: bool)
         if batch.again:
             ledger.forget()
         workers = min(batch.processes, max(1, len(jobs)))
-        outcomes = run_jobs(jobs, make_file, ledger, workers=workers)
+        outcomes = run_jobs(jobs, make_file, ledger, workers=workers, scheduler=batch.scheduler)
         tally = follow(outcomes, Tally(batch.unit), "to the microphones", len(jobs))
     _warn_of_files(tally)
     tally.tell(places.at_mic, as_json=as_json)

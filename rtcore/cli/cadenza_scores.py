@@ -98,7 +98,7 @@ def _scored(
         to_do = [job for job in jobs if ledger.result(job) is None]
         workers = min(batch.processes, max(1, len(to_do)))
         _tell_estimate(to_do, workers)
-        outcomes = run_jobs(jobs, score, ledger, workers=workers)
+        outcomes = run_jobs(jobs, score, ledger, workers=workers, scheduler=batch.scheduler)
         return follow(outcomes, Tally(batch.unit), "scoring", len(jobs))
 
 

@@ -112,8 +112,10 @@ def check_answer(path: Path, mixture_frames: int) -> int:
         Where the rules forbid it.
     """
     header = info(path)
-    found = f"{header.format} {header.subtype}, {header.sample_rate} Hz, {header.channels} channels"
-    wanted = f"FLAC PCM_16, {SUBMISSION_RATE_HZ} Hz, {_STEREO} channels"
+    found = (
+        f"{header.format} {header.subtype}, {header.sample_rate} Hz, channels: {header.channels}"
+    )
+    wanted = f"FLAC PCM_16, {SUBMISSION_RATE_HZ} Hz, channels: {_STEREO}"
     if found != wanted:
         raise ConfigError(str(path), f"is {found} where {wanted} are handed in; make it again")
     if read_factor(path) is not None:
