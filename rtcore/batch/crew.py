@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 
@@ -45,7 +46,8 @@ class Crew:
 
     def take(self, job: Job) -> None:
         """Give a job to the executor."""
-        self._under_way[self._executor.submit(do, self._order, job.task, job.outputs)] = job
+        task = pickle.dumps(job.task)
+        self._under_way[self._executor.submit(do, self._order, task, job.outputs)] = job
 
     def collect(self, ledger: Ledger) -> Iterator[Outcome]:
         """Wait for at least one job to end."""

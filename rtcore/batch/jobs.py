@@ -72,7 +72,7 @@ def run_jobs(
         yield from _here(feed, waiting, work, ledger, setup)
         return
     with pinned_environment():
-        crew = _crew(Order(work, setup, ledger.folder.absolute()), workers, scheduler)
+        crew = _crew(_order(work, setup, ledger, scheduler), workers, scheduler)
         try:
             for found in feed:
                 if found is not None:
@@ -108,13 +108,23 @@ def _here(
         yield concluded(job, made, ledger)
 
 
-def _crew(order: Order, workers: int, scheduler: str | Executor | None) -> Crew:
-    """Choose who does the jobs."""
+def _order(
+    work: Work, setup: Setup | None, ledger: Ledger, scheduler: str | Executor | None
+) -> Order:
+    """Pack what the workers need."""
     try:
-        pickle.dumps(order)
+        content = pickle.dumps((work, setup))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         what = "the worker function and what sets it up go to other processes, and these cannot"
         raise TypeError(f"{what} ({error}); take a module's own functions") from error
+    if isinstance(scheduler, str) and work.__module__ == "__main__":
+        what = f"{work.__qualname__} stands in a script, which the workers of a cluster do not see"
+        raise TypeError(f"{what}; move it to a module that is installed there")
+    return Order(content, ledger.folder.absolute())
+
+
+def _crew(order: Order, workers: int, scheduler: str | Executor | None) -> Crew:
+    """Choose who does the jobs."""
     if isinstance(scheduler, Executor):
         return Crew(order, scheduler)
     if scheduler is not None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -12,7 +13,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rtcore.batch.crew import Crew
 from rtcore.batch.ledger import Job, Ledger, Outcome
@@ -47,7 +47,7 @@ class Processes(Crew):
     def take(self, job: Job) -> None:
         """Give a job to the pool; a pool that is broken is noticed when its jobs are collected."""
         try:
-            self._under_way[self._pool.submit(_task, job.task, job.outputs)] = job
+            self._under_way[self._pool.submit(_task, pickle.dumps(job.task), job.outputs)] = job
         except BrokenProcessPool as error:
             lost: Future[Report] = Future()
             lost.set_exception(error)
@@ -69,7 +69,7 @@ class Processes(Crew):
         for future, job in suspects.items():
             if isinstance(future.exception(), BrokenProcessPool):
                 self._pool = self._hire(1)
-                future = self._pool.submit(_task, job.task, job.outputs)  # noqa: PLW2901
+                future = self._pool.submit(_task, pickle.dumps(job.task), job.outputs)  # noqa: PLW2901
                 wait([future])
                 if isinstance(future.exception(), BrokenProcessPool):
                     yield failure(job, str(_DIED), _DIED.exit_code, ledger)
@@ -147,7 +147,7 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def _task(task: Any, outputs: tuple[Path, ...]) -> Report:
+def _task(task: bytes, outputs: tuple[Path, ...]) -> Report:
     """Do one task in a worker."""
     global _working  # noqa: PLW0603 - a signal's handler has no other way to know
     _working = True

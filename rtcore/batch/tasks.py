@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import threading
 import traceback
 import uuid
@@ -49,10 +50,9 @@ class Order:
 
     Attributes
     ----------
-    work : function
-        A module's own function.
-    setup : tuple of function and arguments, optional
-        Called once in each process before its first task.
+    content : bytes
+        The worker function, and the one that sets it up with its arguments, if any: pickled, so
+        that a process can read them when it knows where plugins lie.
     folder : Path
         Of the outputs, which every worker must see.
     cwd : Path
@@ -61,8 +61,7 @@ class Order:
         Of this run, of rtcore, and what of the environment decides over plugins and models.
     """
 
-    work: Work
-    setup: Setup | None
+    content: bytes
     folder: Path
     cwd: Path = field(default_factory=Path.cwd)
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -107,24 +106,26 @@ def report(work: Work, task: Any, outputs: tuple[Path, ...]) -> Report:
     return Report(result, stamps)
 
 
-#: The run for which this process is set up, if any; threads of a cluster's worker take turns.
-_ready = ""
+#: The run for which this process is set up, if any, and its worker function; threads of a
+#: cluster's worker take turns.
+_ready: tuple[str, Work] | None = None
 _turn = threading.Lock()
 
 
-def do(order: Order, task: Any, outputs: tuple[Path, ...]) -> Report:
-    """Do a task of a run in whichever process this is, which is set up first where it is not."""
+def do(order: Order, task: bytes, outputs: tuple[Path, ...]) -> Report:
+    """Do a pickled task of a run in whichever process this is; it is set up first, once."""
     with _turn, contextlib.ExitStack() as stack:
         try:
             stack.enter_context(contextlib.chdir(_folder_of_run(order)))
-            set_up(order)
+            work = set_up(order)
+            content = pickle.loads(task)  # noqa: S301 - from the process that runs this one
         except Exception as error:  # noqa: BLE001 - reported with each job
             return Report(error=_sentence(error), exit_code=_exit_code(error))
-        return report(order.work, task, outputs)
+        return report(work, content, outputs)
 
 
-def set_up(order: Order) -> None:
-    """Make this process ready for a run, once.
+def set_up(order: Order) -> Work:
+    """Make this process ready for a run, once; give the worker function.
 
     Raises
     ------
@@ -132,15 +133,19 @@ def set_up(order: Order) -> None:
         Where this machine cannot do its jobs.
     """
     global _ready  # noqa: PLW0603 - it is the process that is set up
-    if _ready == order.token:
-        return
+    if _ready is not None and _ready[0] == order.token:
+        return _ready[1]
     check_machine(order)
     os.environ.update(order.environment)
     pin_threads()
-    if order.setup is not None:
-        order.setup[0](*order.setup[1])
-        pin_threads()  # also what it has loaded
-    _ready = order.token
+    work: Work
+    setup: Setup | None
+    work, setup = pickle.loads(order.content)  # noqa: S301 - from the process that runs this one
+    if setup is not None:
+        setup[0](*setup[1])
+    pin_threads()  # also what was loaded for it
+    _ready = (order.token, work)
+    return work
 
 
 _SHARED = "use folders that all machines share"

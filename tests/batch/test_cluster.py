@@ -6,12 +6,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
+import types
 from pathlib import Path
 
 import job_works
+import numpy as np
 import pytest
+from command_line import invoke
 from dask_cluster import DaskCluster
 
+from rtcore.audiofile import write
 from rtcore.batch import Ledger, cluster, run_jobs
 from rtcore.errors import DeviceError
 
@@ -106,6 +111,44 @@ def test_another_version(out, dask, monkeypatch):
         list(outcomes(out, job_works.multiply, 1, scheduler=dask.address))
 
 
+def test_a_chain(tmp_path, dask, monkeypatch):
+    """A chain with a plugin of the user's makes the same files on a cluster as in one process."""
+    noise = np.random.default_rng(2).normal(0.0, 0.1, (3, 8000))
+    (tmp_path / "in").mkdir()
+    for k, x in enumerate(noise):
+        x[640:960] = 0.0
+        write(tmp_path / "in" / f"{k}.wav", x, 16000, subtype="PCM_16")
+        lost = "".join("1\n" if p == 2 else "0\n" for p in range(25))
+        (tmp_path / "in" / f"{k}_is_lost.txt").write_text(lost)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "halved.py").write_text(HALVED)
+    monkeypatch.setenv("RTCORE_PLUGIN_PATH", str(tmp_path / "plugins"))
+    monkeypatch.chdir(tmp_path)
+    for out, *how in (("one", "--jobs", 1), ("cluster", "--scheduler", dask.address)):
+        result = invoke("plc", "conceal", "in", out, "-p", "halved", *how)
+        assert 0 == result.exit_code, result.stderr
+        assert "3 done, 0 skipped, 0 failed" in result.stdout
+    for k in range(3):
+        assert Path(f"one/{k}.wav").read_bytes() == Path(f"cluster/{k}.wav").read_bytes()
+
+
+HALVED = '''
+from rtcore import Plugin, kernel
+
+
+class Halved(Plugin):
+    """Make the sound softer."""
+
+    id = "halved"
+
+    @kernel
+    def process(x, y):
+        for c in range(x.shape[0]):
+            for i in range(x.shape[1]):
+                y[c, i] = 0.5 * x[c, i]
+'''
+
+
 def test_workers_die(out, own_dask, caplog):
     """One worker of two is killed, then the last; another comes, and every job is done once."""
     first, second = own_dask.add_worker(), own_dask.add_worker()
@@ -158,6 +201,15 @@ def test_a_job_that_kills_workers(tmp_path, out):
     assert (3, True) == (found[0].exit_code, "that tried it died" in found[0].error)
 
 
+def test_a_function_of_a_script(out, monkeypatch):
+    """A function that no machine of a cluster could import is refused."""
+    script = types.ModuleType("__main__")
+    exec("def work(task):\n    return {}", script.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    with pytest.raises(TypeError, match="stands in a script"):
+        list(outcomes(out, script.work, 1, scheduler="tcp://127.0.0.1:1"))
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "tcp://"])
 def test_nobody_there(out, address, monkeypatch):
     """An address where no scheduler answers is told."""
@@ -168,6 +220,6 @@ def test_nobody_there(out, address, monkeypatch):
 
 def test_without_dask(out, monkeypatch):
     """Without the extra a sentence says which."""
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(DeviceError, match=r"rtcore\[dask\]"):
         list(outcomes(out, job_works.multiply, 1, scheduler="tcp://127.0.0.1:1"))
