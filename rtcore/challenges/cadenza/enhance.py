@@ -364,8 +364,8 @@ def _check_target(target: Path, pairs: list[Pair], *, again: bool) -> None:
     foreign = [output_name(pair) for pair in pairs if (target / output_name(pair)).exists()]
     if foreign:
         what = f"holds {len(foreign)} files with the outputs' names ({', '.join(foreign[:3])}) that"
-        what += " `cadenza enhance` has not written; name another folder, or overwrite them with "
-        raise ConfigError(str(target), f"{what}--again")
+        remedy = "name another folder, or overwrite them with --again"
+        raise ConfigError(str(target), f"{what} `cadenza enhance` has not written; {remedy}")
 
 
 def _read_stem(request: Request, frames: int, name: str) -> np.ndarray:

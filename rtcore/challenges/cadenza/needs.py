@@ -31,13 +31,10 @@ def needed(package: str, purpose: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        msg = f"{error.name} is not installed, and {purpose} with {package}; "
-        raise DeviceError(f"{msg}pip install 'rtcore[{extra}]'") from error
+        absent = f"{error.name} is not installed, and {purpose} with {package}"
+        raise DeviceError(f"{absent}; pip install 'rtcore[{extra}]'") from error
     except (ImportError, OSError) as error:
         # torchaudio's library loads only beside the very torch that it was built for.
-        reason = str(error).splitlines()[0]
-        msg = (
-            f"{package} cannot be imported ({reason}); install builds of torch and torchaudio that "
-        )
-        msg += "fit together: the same version of both, from the same index"
-        raise DeviceError(msg) from error
+        broken = f"{package} cannot be imported ({str(error).splitlines()[0]})"
+        remedy = "install builds of torch and torchaudio that fit together: of one version, from "
+        raise DeviceError(f"{broken}; {remedy}one index") from error
