@@ -93,15 +93,8 @@ def build(
 
     from rtcore.challenges.clarity import build as work
 
-    chosen = [work.SPLITS[name] for name in names or ("train", "dev")]
-    splits = [
-        replace(
-            split,
-            rooms=min(split.rooms, work.number_of_rooms(root, split)),
-            scenes=scenes or split.scenes,
-        )
-        for split in chosen
-    ]
+    chosen = [work.with_rooms_of(root, work.SPLITS[name]) for name in names or ("train", "dev")]
+    splits = [replace(split, scenes=scenes or split.scenes) for split in chosen]
     with progress("drawing", len(splits), "parts") as advance:
         counts = work.build(
             root, splits, work.BuildSettings(seed=seed), again=again, on_split=advance

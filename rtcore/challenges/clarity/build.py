@@ -9,18 +9,20 @@ recipe. It also changes how Python's json writes floats; here that ends with the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rtcore.atomicfile import write_whole
 from rtcore.batch.ledger import made_folder
 from rtcore.challenges.clarity.scenes import read_scenes
-from rtcore.errors import ConfigError, DeviceError, RtcoreError
+from rtcore.errors import ConfigError, DeviceError
+from rtcore.hearing.listener_files import read_json
 
-__all__ = ["SPLITS", "BuildSettings", "Split", "build"]
+__all__ = ["SPLITS", "BuildSettings", "Split", "build", "with_rooms_of"]
 
 HEADS = (
     "BuK", "DADEC", "KEMAR", "VP_E1", "VP_E2", "VP_E4", "VP_E5", "VP_E6", "VP_E7", "VP_E8", "VP_E9",
@@ -162,6 +164,7 @@ def _scenes(
 ) -> list[dict[str, Any]]:
     """Draw scenes in the official order of random numbers."""
     lists = root / "metadata"
+    _check_targets(lists / "target_speech_list.json", split.name)
     maker = builder.RoomBuilder()
     maker.load(str(rooms))
     scene_maker = builder.SceneBuilder(
@@ -253,16 +256,31 @@ def _pyclarity_json() -> Iterator[tuple[Any, Any]]:
         np.random.set_state(numpy_state)  # noqa: NPY002 - as it does
 
 
-def number_of_rooms(root: Path, split: Split) -> int:
-    """Count the rooms of which there are project files.
+def with_rooms_of(root: Path, split: Split) -> Split:
+    """Give a part that uses the rooms of which there are project files.
 
     Raises
     ------
-    RtcoreError
+    ConfigError
         Where there are none.
     """
     place = root / (split.rooms_from or split.name) / "rooms" / "rpf"
-    found = len(list(place.glob("R*_t.rpf")))
-    if not found:
-        raise RtcoreError(f"{place}: holds no R*_t.rpf; unpack the challenge's core data")
-    return found
+    numbers = {
+        int(path.name[1:6])
+        for path in place.glob("R*_t.rpf")
+        if re.fullmatch(r"R\d{5}_t\.rpf", path.name)
+    }
+    if not numbers:
+        raise ConfigError(str(place), "holds no R*_t.rpf; unpack the challenge's core data")
+    first = split.first_room if split.first_room in numbers else min(numbers)
+    count = next(n for n in range(1, len(numbers) + 2) if first + n not in numbers)
+    return replace(split, first_room=first, rooms=min(split.rooms, count))
+
+
+def _check_targets(path: Path, split: str) -> None:
+    """Refuse a list without targets for a part; the builder would draw scenes without any."""
+    found = read_json(path)
+    entries = found if isinstance(found, list) else []
+    if not any(isinstance(e, dict) and e.get("dataset") == split for e in entries):
+        what = f"has no target whose dataset is '{split}'"
+        raise ConfigError(str(path), f"{what}; name another part, or the challenge's own list")

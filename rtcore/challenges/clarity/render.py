@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,7 +176,7 @@ class _Renderer:
             if not path.is_file():
                 what = "is missing, and scenes are rendered with it"
                 raise ConfigError(str(path), f"{what}; unpack the challenge's core data")
-        self._places = places
+        self._places, self._norms = places, list(settings.norms)
         self._paths = SimpleNamespace(
             hoairs=str(places.hoa_irs),
             hrirs=str(places.hrirs),
@@ -194,7 +195,7 @@ class _Renderer:
             ambisonic_order=settings.order,
             equalise_loudness=settings.equalise,
             reference_channel=settings.reference,
-            channel_norms=list(settings.norms),
+            channel_norms=self._norms,
         )
 
     def work(self, task: Task) -> dict[str, Any]:
@@ -211,8 +212,12 @@ class _Renderer:
         part = made_folder(target / f".rtcore-{scene.scene}.rendering")
         try:
             self._paths.scenes = str(part)
+            # As many as there are microphones: it refuses more.
+            self._renderer.channel_norms = self._norms[: len(scene.listener.hrir_filename)]
             try:
-                self._renderer.render_scenes([task.scene])
+                with warnings.catch_warnings():  # SciPy's, of chunks that other programs wrote
+                    warnings.simplefilter("ignore")
+                    self._renderer.render_scenes([task.scene])
             except (ValueError, IndexError, KeyError, TypeError) as error:
                 what = f"cannot be rendered ({type(error).__name__}: {error})"
                 raise RtcoreError(
