@@ -62,6 +62,7 @@ def enhance(
     """
     from rtcore.challenges.cadenza.enhance import Run
     from rtcore.challenges.cadenza.layout import find_set
+    from rtcore.challenges.cadenza.side_car import write_side_car
 
     found = find_set(root, **where)
     pairs = batch.share(found.pairs(small_test=options.pop("small_test")))
@@ -71,6 +72,7 @@ def enhance(
         return
     outcomes = run.outcomes(workers=batch.processes, scheduler=batch.scheduler)
     tally = follow(outcomes, _Tally(batch.unit), "enhancing", len(pairs))
+    write_side_car(target, run.facts())
     tally.tell(target, as_json=as_json)
     click.get_current_context().exit(tally.exit_code)
 

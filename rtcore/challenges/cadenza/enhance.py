@@ -319,6 +319,18 @@ class Run:
                 continue
             yield Job(pair.name, output, key, (request, output))
 
+    def facts(self) -> dict[str, Any]:
+        """Say how the outputs are made, for what is written beside them."""
+        settings = self._enhancer.settings
+        return {
+            "separator": self._enhancer.separator.identity(),
+            "compat": settings.separator.compat,
+            "compressor": settings.compressor,
+            "soft_clip": settings.soft_clip,
+            "causal": settings.causal,
+            "chain_hash": self._enhancer.fingerprint(),
+        }
+
     def outcomes(
         self, *, workers: int | None = None, scheduler: str | None = None
     ) -> Iterator[Outcome]:

@@ -104,6 +104,9 @@ class TestOfficial:
             np.mean([float(row[-1]) for row in tables["oracle"][1:]])
         )
         assert "65 dB SPL" in about["calibration"]
+        assert about["answers"]["separator"] is not None
+        assert {"compat": False, "causal": False}.items() <= about["answers"].items()
+        assert 64 == len(about["answers"]["chain_hash"])
 
 
 class TestRuns:
