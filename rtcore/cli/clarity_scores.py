@@ -73,15 +73,15 @@ def evaluate(
             workers=batch.processes, scheduler=batch.scheduler,
         )  # fmt: skip
         tally = follow(outcomes, Tally(batch.unit), "scoring", len(pairs))
-        scores = work.known_scores(found, chosen, system, ledger, tally.good, unprocessed=keep)
-    about = _about(target, found, scores, missing=len(chosen) - len(scores))
+        scores = work.known_scores(found, found.pairs, system, ledger, tally.good, unprocessed=keep)
+    about = _about(target, found, scores, missing=len(found.pairs) - len(scores))
     written = write_scores(target, scores, about)
     tally.tell_failures(folder)
     if as_json:
         print_json({**tally.as_dict(target), "written": written, **about, **work.means(scores)})
     else:
         click.echo(f"{target}: {tally.counts()}{tally.speed()}")
-        _tell(scores, len(chosen), written)
+        _tell(scores, len(found.pairs), written)
     click.get_current_context().exit(tally.exit_code)
 
 

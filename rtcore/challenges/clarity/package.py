@@ -157,10 +157,10 @@ def check_folder(
     missing, extra = sorted(wanted - present), sorted(present - wanted)
     if missing:
         what = f"lacks {len(missing)} of {len(wanted)} outputs ({', '.join(missing[:3])})"
-        checked.faults.append(f"{folder}: {what}; make them")
+        _note(checked, f"{folder}: {what}; make them")
     if extra:
         what = f"has {len(extra)} files that nobody asked for ({', '.join(extra[:3])})"
-        checked.faults.append(f"{folder}: {what}; take them away")
+        _note(checked, f"{folder}: {what}; take them away")
     for pair in pairs:
         path = folder / name_of(pair)
         if path.name in present:
@@ -177,7 +177,7 @@ def _check_file(path: Path, mix: Path, checked: Checked) -> None:
         x, rate = read(path, "float64")
         scene_s = info(mix).duration_s or 0.0
     except AudioFileError as error:
-        checked.faults.append(str(error))
+        _note(checked, str(error))
         return
     clipped = int(np.count_nonzero((x >= _FULL) | (x <= -1.0)))
     if clipped:
@@ -190,13 +190,18 @@ def _check_file(path: Path, mix: Path, checked: Checked) -> None:
     ]
     wrong = [(has, wants) for good, has, wants in facts if not good]
     for has, wants in wrong:
-        checked.faults.append(f"{path}: has {has}, and {wants} are asked for; make it again")
+        _note(checked, f"{path}: has {has}, and {wants} are asked for; make it again")
     seconds = x.shape[1] / rate
     if not scene_s - 1.0 / SUBMISSION_HZ <= seconds <= scene_s + _LONGER_S:
         what = f"lasts {seconds:.3f} s, and its scene {scene_s:.3f} s"
-        checked.faults.append(f"{path}: {what}; an output is as long, or longer by a filter's tail")
+        _note(checked, f"{path}: {what}; an output is as long, or longer by a filter's tail")
         return
     checked.files += not wrong
+
+
+def _note(checked: Checked, fault: str) -> None:
+    """Keep why a submission would be refused."""
+    checked.faults.append(fault)
 
 
 def archive(folder: Path, kind: str) -> Path:

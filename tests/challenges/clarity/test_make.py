@@ -48,7 +48,7 @@ class TestMini:
             anechoic, _ = read(found.signals.anechoic(scene.scene))
             near = parts["target", 1][0, 20_000:24_000]
             lag = np.argmax(np.correlate(anechoic[0, 19_900:24_100], near))
-            assert 100 == lag, "the reference lies over the target"
+            assert abs(lag - 100) <= 2, "the reference lies over the target"
 
     def test_the_same_seed_gives_the_same_bytes(self, rtcore, speech):
         """Another seed gives others; sounds of a folder are used."""
