@@ -20,7 +20,7 @@ from rtcore.audiofile import write
 from rtcore.batch import Ledger, cluster, run_jobs
 from rtcore.errors import DeviceError
 
-pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 pytestmark = pytest.mark.xdist_group("dask")
 
 
@@ -30,6 +30,8 @@ def dask(tmp_path_factory):
     with DaskCluster(tmp_path_factory.mktemp("dask")) as running:
         running.add_worker()
         running.add_worker()
+        with distributed.Client(running.address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
         yield running
 
 
