@@ -37,8 +37,8 @@ _TAPS, _DELAY = 128, 16
 _LISTENERS = {"L0001": "N2 N2", "L0002": "N3 N3", "L0003": "S2 S1", "L0004": "N4 N3"}
 #: At which the challenges' listeners are measured.
 _CLARITY_HZ = (250.0, 500.0, 1000.0, 2000.0, 3000.0, 4000.0, 6000.0, 8000.0)
-#: Far below full scale: NAL-R adds up to 25 dB.
-_PEAK = 0.1
+#: Far below full scale: NAL-R adds up to 25 dB, and nothing shall be clipped.
+_PEAK = 0.04
 
 
 @dataclass(frozen=True)
