@@ -125,6 +125,8 @@ def test_what_is_done_is_skipped(rtcore, data):
     """A second run does nothing; another setting, another stem or --again does."""
     first = run(rtcore)[1]
     assert 4 == first["done"]
+    made_with = json.loads((data.parent / "out" / "rtcore-enhance.json").read_text())
+    assert (["oracle"], False) == (made_with["separator"], made_with["compat"])
     assert {"frames", "clipped", "peak_db"} == set(first["pairs"][0]["result"])
     assert 4 == run(rtcore)[1]["skipped"]
     assert 4 == run(rtcore, "--soft-clip")[1]["done"]
