@@ -29,7 +29,6 @@ from rtcore.challenges.cadenza.remix import remix
 from rtcore.challenges.cadenza.resampling import resampled
 from rtcore.challenges.cadenza.separators import Separator, SeparatorChoice, make_separator
 from rtcore.challenges.faults import FaultWatch
-from rtcore.challenges.forms import write_json
 from rtcore.challenges.people import Pair
 from rtcore.challenges.resampling import resampled as resampled_closely
 from rtcore.errors import AudioFileError, ConfigError, RtcoreError
@@ -42,8 +41,6 @@ __all__ = ["Aid", "EnhanceSettings", "Enhancer", "Run", "new_mix", "output_name"
 
 #: Goes into fingerprints: another number makes all files again.
 _VERSION = "cadenza enhance 1"
-#: Beside the outputs: what they were made with.
-SIDE_CAR = "rtcore-enhance.json"
 
 
 @dataclass(frozen=True)
@@ -251,20 +248,6 @@ class Enhancer:
         """List the sounds that the answer to a request depends on."""
         return request.files() if self.separator.reads_stems else [request.file(MIXTURE)]
 
-    def side_car(self) -> dict[str, Any]:
-        """Say what outputs were made with, for a file beside them."""
-        from rtcore import __version__
-
-        known = asdict(self.settings)
-        return {
-            "rtcore": __version__,
-            "challenge": "cadenza-icassp24",
-            "separator": self.separator.identity(),
-            "compat": known.pop("separator")["compat"],
-            **known,
-            "chain_sha256": self.fingerprint(),
-        }
-
     def fingerprint(self) -> str:
         """Give a fingerprint of all that an output depends on but its scene and listener."""
         from rtcore.challenges.chainprint import chain_print
@@ -378,7 +361,6 @@ class Run:
             how["scheduler"] = scheduler
         alone = how == {"workers": 1}
         how |= {} if alone else {"setup": (_set_up, (self._enhancer.settings,))}
-        write_json(self._target / SIDE_CAR, self._enhancer.side_car())
         with ledger.writing():
             if self._again:
                 ledger.forget()
