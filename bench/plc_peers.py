@@ -43,7 +43,7 @@ from _plc_groups import COLUMNS, Group, Scores, differences, groups, means, plai
 from _plc_methods import FROM_CLEAN, NAMES, Found, find_methods
 from _plc_results import MEASURES, Cache, Result, Results, played, scored, set_up
 
-from rtcore.challenges.jobs import usable_cores
+from rtcore.batch import usable_cores
 from rtcore.challenges.plc.scores import how
 
 QUICK = 3

@@ -62,11 +62,23 @@ def read_form(
     try:
         return form.model_validate(table)
     except ValidationError as error:
-        raise _refusal(name, error, form, what) from None
+        raise refusal(name, error, form, what) from None
 
 
-def _refusal(name: str, error: ValidationError, form: type[BaseModel], what: str) -> ConfigError:
-    """Put pydantic's first complaint into a sentence."""
+def refusal(name: str, error: ValidationError, form: type[BaseModel], what: str) -> ConfigError:
+    """Put pydantic's first complaint about a file of a fixed form into a sentence.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the file, or a part of it.
+    error : pydantic.ValidationError
+        What pydantic says.
+    form : type
+        The model that it was checked against.
+    what : str
+        What such a file is, with its article.
+    """
     problems = error.errors(include_url=False, include_context=False)
     # A misspelt key is also a missing one: what stands there says more.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])

@@ -23,6 +23,13 @@ SHORT = {
             "compressor": {"block", "pedalboard / rtcore, inside", "pedalboard / rtcore, Python"},
         },
     ),
+    "clarity_enhance": (
+        ["--seconds", "0.5", "--scenes", "1", "--more", "7", "--repeats", "1"],
+        {
+            "one core": {"what", "ms / scene", "x real time"},
+            "processes": {"processes", "scenes / s", "times one"},
+        },
+    ),
     "denormals": (
         ["--seconds", "0.02", "--repeats", "1"],
         {"rows": {"dtype", "plugin", "tail / noise, with", "tail / noise, without"}},

@@ -144,7 +144,7 @@ def _flush_c() -> None:
 
 @contextmanager
 def progress(
-    what: str, total: float | None, unit: str = "frames"
+    what: str, total: float | None, unit: str = "frames", *, rate: bool = False
 ) -> Iterator[Callable[[float], None]]:
     """Show how far long work has come: a bar on a terminal, a line a minute elsewhere.
 
@@ -156,6 +156,8 @@ def progress(
         Steps in all, where that is known.
     unit : str
         What a step is.
+    rate : bool
+        Show how many steps are done in a second, and the time left in lines too.
 
     Yields
     ------
@@ -163,22 +165,41 @@ def progress(
         To be called with the number of steps done since the last call.
     """
     if not _is_terminal(sys.stderr):
-        yield _lines(what, total, unit)
+        yield _lines(what, total, unit, rate=rate)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Remaining())
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Remaining()]
+    if rate and total:
+        columns.insert(3, TextColumn("{task.completed:g}/{task.total:g} {task.fields[speed]}"))
+    begun_s, done = time.monotonic(), 0.0
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda steps: bar.update(task, advance=steps)
+        task = bar.add_task(what, total=total, speed="")
+
+        def advance(steps: float) -> None:
+            nonlocal done
+            done += steps
+            bar.update(task, advance=steps, speed=_speed(done, time.monotonic() - begun_s, unit))
+
+        yield advance
 
 
-def _lines(what: str, total: float | None, unit: str) -> Callable[[float], None]:
+def _speed(done: float, taken_s: float, unit: str) -> str:
+    """Write a rate so that it is a number above one where that is possible."""
+    a_second = done / taken_s if taken_s > 0.0 else 0.0
+    if not a_second:
+        return ""
+    return f"{a_second:.3g} {unit}/s" if a_second >= 1.0 else f"{60.0 * a_second:.3g} {unit}/min"
+
+
+def _lines(
+    what: str, total: float | None, unit: str, *, rate: bool = False
+) -> Callable[[float], None]:
     """Report in lines, at most one a minute."""
     done = 0.0
-    last = time.monotonic()
+    begun = last = time.monotonic()
 
     def advance(steps: float) -> None:
         nonlocal done, last
@@ -186,6 +207,9 @@ def _lines(what: str, total: float | None, unit: str) -> Callable[[float], None]
         if time.monotonic() - last >= _MINUTE_S:
             last = time.monotonic()
             share = f"{100.0 * done / total:.0f} %" if total else f"{done:g} {unit}"
+            if rate and total and done:
+                left_s = (last - begun) * (total - done) / done
+                share += f", {_speed(done, last - begun, unit)}, {left_s / _MINUTE_S:.0f} min left"
             click.echo(f"{what}: {share}", err=True)
 
     return advance

@@ -3,23 +3,22 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.output import json_option, print_json, progress, warn
+from rtcore.cli.batch_options import BatchChoice, Tally, batch_options, follow
+from rtcore.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from rtcore.batch import Outcome
     from rtcore.chain.config import ChainConfig
-    from rtcore.challenges.jobs import Outcome
     from rtcore.challenges.plc.layout import ClipSet
 
 _PATH = click.Path(path_type=Path)
 _DEFAULT = "plc-pitch"
-_SHOWN = 20
 
 
 @click.command()
@@ -34,15 +33,12 @@ _SHOWN = 20
     help=f"What conceals; several make a row of them.  [default: {_DEFAULT}]",
 )
 @click.option("-c", "--chain", type=_PATH, metavar="CHAIN.toml", help="A chain file instead.")
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Processes; as many as pay by default.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many clips.")
 @click.option("--align/--no-align", default=True, help="Take the chain's latency out.")
 @click.option("--check/--no-check", default=True, help="Refuse traces for other files.")
 @click.option("--from-zeros", is_flag=True, help="Read no traces: packets of zeros are lost.")
-@click.option("--again", is_flag=True, help="Do clips again that are finished already.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and leave.")
+@batch_options("clips")
 @json_option
-def conceal(source: Path, target: Path, as_json: bool, **options: Any) -> None:
+def conceal(source: Path, target: Path, as_json: bool, batch: BatchChoice, **options: Any) -> None:
     r"""Conceal the losses of a set and write OUT/<name>.wav: same name, rate and length, 16 bits.
 
     IN is a folder with <n>.wav and <n>_is_lost.txt, the folder above lossy_signals/, a folder
@@ -59,22 +55,19 @@ def conceal(source: Path, target: Path, as_json: bool, **options: Any) -> None:
 
     config = _config(options["chain"], options["plugins"])
     found = find_set(source, untraced=options["from_zeros"])
-    if options["limit"] is not None:
-        found = replace(found, clips=found.clips[: options["limit"]])
+    found = replace(found, clips=tuple(batch.share(found.clips)))
     settings = ConcealSettings(options["align"], options["check"], options["from_zeros"])
-    if options["dry_run"]:
+    if batch.dry_run:
         _tell_plan(found, target, as_json)
         return
-    tally = _Tally()
     outcomes = conceal_set(
-        found, target, config, settings, workers=options["jobs"], again=options["again"]
-    )
-    with progress("concealing", len(found.clips), "clips") as advance:
-        for outcome in outcomes:
-            tally.add(outcome)
-            advance(1)
-    tally.tell(target, aligned=settings.align, as_json=as_json)
-    click.get_current_context().exit(max((o.exit_code for o in tally.failed), default=0))
+        found, target, config, settings,
+        workers=batch.jobs, again=batch.again, scheduler=batch.scheduler, shard=batch.shard,
+    )  # fmt: skip
+    tally = follow(outcomes, _Tally("clips", aligned=settings.align), "concealing",
+                   len(found.clips))  # fmt: skip
+    tally.tell(target, as_json=as_json)
+    click.get_current_context().exit(tally.exit_code)
 
 
 def _config(chain: Path | None, plugins: tuple[str, ...]) -> ChainConfig:
@@ -106,71 +99,45 @@ def _tell_plan(found: ClipSet, target: Path, as_json: bool) -> None:
     click.echo(f"would be concealed into {target}")
 
 
-def _named(outcome: Outcome) -> str:
-    """Give a clip's error, with the clip's name where it has neither that nor the trace's."""
-    stem = Path(outcome.name).stem
-    named = any(name in outcome.error for name in (outcome.name, f"/{stem}_is_lost.txt"))
-    return outcome.error if named else f"{outcome.name}: {outcome.error}"
-
-
 @dataclass
-class _Tally:
-    """What became of all clips."""
+class _Tally(Tally):
+    """What became of all clips.
 
-    done: list[Outcome] = field(default_factory=list)
-    skipped: list[Outcome] = field(default_factory=list)
-    failed: list[Outcome] = field(default_factory=list)
-    begun: float = field(default_factory=time.perf_counter)
+    Attributes
+    ----------
+    aligned : bool
+        Whether the chain's latency was taken out.
+    """
 
-    def add(self, outcome: Outcome) -> None:
-        """Count a clip."""
-        lists = {"done": self.done, "skipped": self.skipped, "failed": self.failed}
-        lists[outcome.status].append(outcome)
+    aligned: bool = True
 
-    def tell(self, target: Path, *, aligned: bool, as_json: bool) -> None:
-        """Print the summary, and why clips failed."""
-        for outcome in self.failed[:_SHOWN]:
-            click.echo(f"error: {_named(outcome)}", err=True)
-        if len(self.failed) > _SHOWN:
-            more = f"{len(self.failed) - _SHOWN} more clips failed"
-            click.echo(f"error: {more}; --json lists all of them", err=True)
-        self._tell_removed(target)
-        if as_json:
-            print_json(self._as_dict(target, aligned=aligned))
-            return
-        counts = f"{len(self.done)} done, {len(self.skipped)} skipped, {len(self.failed)} failed"
-        click.echo(f"{target}: {counts}{self._speed()}")
+    @property
+    def exit_code(self) -> int:
+        """What the worst failure calls for: 1 for NaN, 2 for bad input, 3 for the machine."""
+        return max((outcome.exit_code for outcome in self.failed), default=0)
+
+    def tell(self, target: Path, *, as_json: bool = False) -> None:
+        """Print the summary, why clips failed, and what became of the latency."""
+        super().tell(target, as_json=as_json)
         late = self._latencies()
-        if late and late[-1][0] > 0:
-            fate = "taken out: the output lies over the input" if aligned else "left in"
+        if late and late[-1][0] > 0 and not as_json:
+            fate = "taken out: the output lies over the input" if self.aligned else "left in"
             times = ", ".join(f"{f} frames ({1000 * f / r:g} ms at {r} Hz)" for f, r in late)
             click.echo(f"latency of {times} was {fate}")
 
-    def _tell_removed(self, target: Path) -> None:
-        """Say which outputs of earlier runs were taken away."""
-        names = [outcome.name for outcome in self.failed if outcome.removed]
-        if names:
-            what = f"{len(names)} older outputs of clips that failed now ({', '.join(names[:3])})"
-            warn(f"{what} were removed from {target}: they were made from something else")
+    def named(self, outcome: Outcome) -> str:
+        """Give a clip's error, with the clip's name where it has neither that nor the trace's."""
+        trace = f"/{Path(outcome.name).stem}_is_lost.txt"
+        return outcome.error if trace in outcome.error else super().named(outcome)
 
-    def _speed(self) -> str:
+    def speed(self) -> str:
+        """Say how much sound that was, and how long it took."""
         sound_s = sum(o.result["frames"] / o.result["sample_rate"] for o in self.done)
-        if not sound_s:
-            return ""
-        taken_s = time.perf_counter() - self.begun
-        return f"; {sound_s:.1f} s of sound in {taken_s:.1f} s"
+        return f"; {sound_s:.1f} s of sound in {self.seconds:.1f} s" if sound_s else ""
+
+    def as_dict(self, target: Path) -> dict[str, Any]:
+        """Give all of it for programs."""
+        return {**super().as_dict(target), "aligned": self.aligned}
 
     def _latencies(self) -> list[tuple[int, int]]:
-        good = [o.result for o in (*self.done, *self.skipped)]
-        return sorted({(r["latency_frames"], r["sample_rate"]) for r in good})
-
-    def _as_dict(self, target: Path, *, aligned: bool) -> dict[str, Any]:
-        return {
-            "target": target,
-            "aligned": aligned,
-            "done": len(self.done),
-            "skipped": len(self.skipped),
-            "failed": len(self.failed),
-            "seconds": time.perf_counter() - self.begun,
-            "clips": [asdict(o) for o in (*self.done, *self.skipped, *self.failed)],
-        }
+        return sorted({(o.result["latency_frames"], o.result["sample_rate"]) for o in self.good})

@@ -13,7 +13,7 @@ import click
 from rtcore.cli.output import json_option, print_json, print_table, progress, warn
 
 if TYPE_CHECKING:
-    from rtcore.challenges.jobs import Outcome
+    from rtcore.batch import Outcome
     from rtcore.challenges.plc.bootstrap import Interval
     from rtcore.challenges.plc.evaluate import ClipScore
     from rtcore.challenges.plc.pairing import HeardSet
@@ -130,7 +130,7 @@ def score_all(
     found: HeardSet, target: Path, measures: Sequence[str], options: dict[str, Any]
 ) -> Tally:
     """Score all sounds of a folder, with a bar."""
-    from rtcore.challenges.jobs import usable_cores
+    from rtcore.batch import usable_cores
     from rtcore.challenges.plc.evaluate import evaluate as run
     from rtcore.challenges.plc.evaluate import score_of
     from rtcore.challenges.plc.pairing import made_with

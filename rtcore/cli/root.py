@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("rtcore.cli.doctor:doctor", "Judge this machine for sound in real time."),
     "roundtrip": ("rtcore.cli.roundtrip:roundtrip", "Measure a device's round trip and drift."),
     "plc": ("rtcore.cli.plc:plc", "Packet-loss concealment: make, conceal and score sets."),
+    "cadenza": ("rtcore.cli.cadenza:cadenza", "Cadenza 2024: music for hearing aids, end to end."),
+    "clarity": ("rtcore.cli.clarity:clarity", "Clarity challenges: make, enhance, score, hand in."),
     "bench": ("rtcore.cli.bench:bench", "Measure what the shipped chains cost here."),
     "calibrate": ("rtcore.cli.calibrate:calibrate", "Tie a device's full scale to sound pressure."),
     "plugins": ("rtcore.cli.plugins:plugins", "List, show, write and check plugins."),

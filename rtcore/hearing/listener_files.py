@@ -28,7 +28,7 @@ _EARS: Final = {"left": "left", "l": "left", "right": "right", "r": "right", "bo
 
 def read_listeners_json(path: Path) -> dict[str, Listener]:
     """Read a ``listeners.json`` with many listeners (see `rtcore.hearing.load_listeners`)."""
-    content = _read_json(path)
+    content = read_json(path)
     if not isinstance(content, dict):
         what = "must hold one JSON object keyed by listener id"
         raise ConfigError(str(path), f"{what}, got {reprlib.repr(content)}")
@@ -41,7 +41,7 @@ def read_listener_file(path: Path) -> Listener:
     """Read one listener from JSON or CSV (see `rtcore.hearing.read_listener`)."""
     if path.suffix.lower() != ".json":
         return _parse_csv(_read_text(path), path)
-    content = _read_json(path)
+    content = read_json(path)
     if isinstance(content, dict) and "audiogram_levels_l" in content:
         return listener_of_entry(content, str(path))
     if isinstance(content, dict) and {"left", "right"} & content.keys():
@@ -100,8 +100,14 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
-def _read_json(path: Path) -> object:
-    """Read JSON, refusing keys that come twice (the first one would be lost in silence)."""
+def read_json(path: Path) -> object:
+    """Read JSON, refusing keys that come twice (the first one would be lost in silence).
+
+    Raises
+    ------
+    ConfigError
+        Where the file cannot be read or is no JSON.
+    """
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         table: dict[str, object] = {}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtcore.audiofile import info
-from rtcore.challenges.jobs import Job, Ledger, Outcome, fingerprint, run_jobs, usable_cores
-from rtcore.challenges.ledger import LEDGER, made_folder
+from rtcore.batch import Job, Ledger, Outcome, Shard, fingerprint, run_jobs, usable_cores
+from rtcore.batch.ledger import LEDGER, made_folder
 from rtcore.challenges.plc.concealer import Concealer, ConcealSettings
 from rtcore.challenges.plc.layout import Clip, ClipSet
 from rtcore.challenges.plc.traces import PACKETS_PER_SECOND, packet_frames
@@ -65,6 +65,8 @@ def conceal_set(
     *,
     workers: int | None = None,
     again: bool = False,
+    scheduler: str | None = None,
+    shard: Shard | None = None,
 ) -> Iterator[Outcome]:
     """Conceal a set; what an earlier run finished from the same input is skipped.
 
@@ -83,6 +85,10 @@ def conceal_set(
         ``if __name__ == "__main__":`` then, as always with processes that Python spawns.
     again : bool
         Do all clips, whatever is there: also over sounds in `target` that no run has written.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do it.
+    shard : Shard, optional
+        Which share of a set `found` is: other runs may do the others in the same folder.
 
     Yields
     ------
@@ -93,22 +99,24 @@ def conceal_set(
     ------
     ConfigError, AudioFileError
         Where the folder cannot be used, or the chain cannot be built for the first clip.
+    DeviceError
+        Where the scheduler does not answer.
     """
     _check_target(found, target, again=again)
     concealer = Concealer(config, settings)
     needed_s = _warm_up(concealer, found.clips)
     if workers is None:
         workers = max(1, min(usable_cores(), int(needed_s / _WORTH_A_PROCESS_S)))
-    ledger = Ledger(made_folder(target))
+    ledger = Ledger(made_folder(target), shard)
     with ledger.writing():
         jobs: Iterator[Job] = plan(found.clips, target, concealer)
         if again:
             ledger.forget()
-        if workers == 1:
+        if workers == 1 and scheduler is None:
             yield from run_jobs(jobs, concealer.work, ledger)
             return
         setup = (_set_up, (config, settings))
-        yield from run_jobs(jobs, _work, ledger, workers=workers, setup=setup)
+        yield from run_jobs(jobs, _work, ledger, workers=workers, setup=setup, scheduler=scheduler)
 
 
 def _warm_up(concealer: Concealer, clips: tuple[Clip, ...]) -> float:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtcore.audiofile import read, write
-from rtcore.challenges.jobs import fingerprint
+from rtcore.challenges.chainprint import chain_print
+from rtcore.challenges.faults import FaultWatch
 from rtcore.challenges.plc.layout import Clip
 from rtcore.challenges.plc.traces import packet_frames
 from rtcore.errors import CheckFailed, ConfigError
@@ -61,7 +60,7 @@ class Concealer:
     ) -> None:
         self.config, self.settings = config, settings
         self._chains: dict[tuple[int, int], Chain] = {}
-        self._faults: list[dict[str, Any]] = []
+        self._watches: dict[tuple[int, int], FaultWatch] = {}
 
     def chain(self, sample_rate: int, channels: int) -> Chain:
         """Give the chain for clips of a rate (in Hz) and so many channels.
@@ -95,12 +94,8 @@ class Concealer:
         if chain.channels_out != channels:
             what = f"gives {chain.channels_out} channels for {channels}"
             raise ConfigError(name, f"{what}; a concealed clip must have those of its input")
-        chain.stream.on_event = self._keep
+        self._watches[sample_rate, channels] = FaultWatch(chain)
         return chain
-
-    def _keep(self, event: dict[str, Any]) -> None:
-        if event["event"] == "fault":
-            self._faults.append(event)
 
     def conceal(self, x: np.ndarray, lost: np.ndarray, sample_rate: int) -> np.ndarray:
         """Conceal a clip.
@@ -133,28 +128,20 @@ class Concealer:
         mask[: len(lost)] = lost
         heard[:, np.repeat(mask, packet)] = 0.0
         chain.restart()
-        self._faults.clear()
+        self._watches[sample_rate, len(x)].clear()
         for k in range(packets):
             part = slice(k * packet, (k + 1) * packet)
             heard[:, part] = chain.process(np.ascontiguousarray(heard[:, part]), lost=bool(mask[k]))
-        self._check_faults(chain)
+        self._check_faults((sample_rate, len(x)))
         return heard[:, late : late + x.shape[1]]
 
-    def _check_faults(self, chain: Chain) -> None:
-        """Refuse an output in which a plugin was muted, or a model replaced by the dry sound."""
-        chain.stream.poll()
-        if self._faults:
-            self._chains.clear()  # the plugin stays muted
-            fault = self._faults[0]
-            place = f"{fault['plugin']} gave {fault['what']} at frame {fault['frame']}"
-            raise CheckFailed(f"{place} and was muted, so nothing was written; mend that plugin")
-        for placed in chain.nodes:
-            faults = getattr(placed.node.plugin, "faults", None) or {}
-            if faults.get("hops"):
-                self._chains.clear()
-                what = f"the model of {placed.path} failed in {faults['hops']} hops"
-                reason = faults.get("reason") or "it gave NaN or Inf"
-                raise CheckFailed(f"{what} ({reason}), so nothing was written; mend that model")
+    def _check_faults(self, key: tuple[int, int]) -> None:
+        """Refuse an output in which something failed, and the chain in which it stays muted."""
+        try:
+            self._watches[key].check()
+        except CheckFailed:
+            del self._chains[key], self._watches[key]
+            raise
 
     def conceal_clip(self, clip: Clip, target: Path) -> dict[str, Any]:
         """Conceal one clip into a file of 16 bits, as long as the clip.
@@ -183,45 +170,5 @@ class Concealer:
         return {**self.conceal_clip(clip, target), "made_with": made_with}
 
     def fingerprint(self, chain: Chain) -> str:
-        """Give a fingerprint of all that an output depends on but its clip.
-
-        Other parameters, another rtcore and an edited plugin change it, and so does any file of
-        the user's that the plugin imports.
-        """
-        from rtcore import __version__
-        from rtcore.chain.export import config_from_chain
-        from rtcore.challenges.codefiles import code_files
-
-        words = config_from_chain(chain)
-        files = (code_files(type(placed.node.plugin)) for placed in chain.nodes)
-        code = dict.fromkeys(path for some in files for path in some)
-        text = json.dumps([__version__, asdict(self.settings), words], sort_keys=True, default=str)
-        return fingerprint(text, *code, *_named_files(words))
-
-
-def _named_files(value: object) -> Iterator[Path]:
-    """Find the files that a chain's settings name, whose contents matter too."""
-    if isinstance(value, dict):
-        yield from _bundle_files(value)
-        for entry in value.values():
-            yield from _named_files(entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _named_files(entry)
-    elif isinstance(value, str) and 0 < len(value) < 4096 and "\0" not in value:
-        path = Path(value)
-        try:
-            if path.is_file():
-                yield path
-        except OSError:
-            return  # no path at all
-
-
-def _bundle_files(table: dict[str, Any]) -> Iterator[Path]:
-    """Find the manifest and the networks of a model's bundle."""
-    from rtcore.models import find_bundle
-
-    if table.get("id") != "model" or not isinstance(table.get("bundle"), str):
-        return
-    bundle = find_bundle(table["bundle"])
-    yield from sorted([*bundle.folder.glob("*.toml"), *bundle.files()])
+        """Give a fingerprint of all that an output depends on but its clip."""
+        return chain_print(chain, asdict(self.settings))

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from rtcore.audiofile import read
-from rtcore.challenges.jobs import Job, Ledger, Outcome, fingerprint, run_jobs
-from rtcore.challenges.ledger import made_folder
+from rtcore.batch import Job, Ledger, Outcome, fingerprint, run_jobs
+from rtcore.batch.ledger import made_folder
 from rtcore.challenges.plc.bursts import STRATA, bursts_of, stratum_of
 from rtcore.challenges.plc.pairing import Heard, HeardSet
 from rtcore.challenges.plc.scores import SHORTEST_S, Scorer, how

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtcore.challenges.ledger import LEDGER
+from rtcore.batch.ledger import LEDGER
 from rtcore.challenges.plc.check import check_trace, empty_packets, fit_trace
 from rtcore.challenges.plc.meta import MetaRow, has_traces, parse_digits, read_meta
 from rtcore.challenges.plc.traces import TRACE_SUFFIX, packet_frames, read_trace

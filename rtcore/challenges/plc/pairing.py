@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtcore.challenges.ledger import results_in
+from rtcore.batch.ledger import results_in
 from rtcore.challenges.plc.layout import CLEAN, Clip, find_set, natural
 from rtcore.errors import ConfigError, RtcoreError
 

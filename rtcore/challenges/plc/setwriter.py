@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rtcore.audiofile import write
-from rtcore.challenges.ledger import LOCK, held, made_folder
+from rtcore.batch.ledger import LOCK, held, made_folder
 from rtcore.challenges.plc.bursts import CELLS, STRATA, bursts_of
 from rtcore.challenges.plc.draw import MIX, Drawn
 from rtcore.challenges.plc.layout import CLEAN, LOSSY, META

@@ -388,7 +388,7 @@ class TestEnded:
 
     def test_two_runs(self, rtcore, three):
         """A second run into the same folder is refused while the first goes on."""
-        from rtcore.challenges.jobs import Ledger
+        from rtcore.batch import Ledger
 
         Path("out").mkdir()
         with Ledger(Path("out")).writing():

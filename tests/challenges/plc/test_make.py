@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtcore.challenges.ledger import held
+from rtcore.batch.ledger import held
 from rtcore.challenges.plc.bursts import bursts_of
 from rtcore.challenges.plc.layout import find_set
 from rtcore.challenges.plc.traces import read_trace, write_trace

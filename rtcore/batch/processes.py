@@ -4,54 +4,52 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from rtcore.challenges.ledger import Job, Ledger, Outcome
-from rtcore.errors import DeviceError, RtcoreError
+from rtcore.batch.crew import Crew
+from rtcore.batch.ledger import Job, Ledger, Outcome
+from rtcore.batch.tasks import Order, Report, do, failure
+from rtcore.errors import DeviceError
 
-__all__ = ["Crew", "failure"]
+__all__ = ["Processes"]
+
+_DIED = DeviceError(
+    "the process that worked on it died; a plugin crashed, or memory ran out: "
+    "try it alone with --jobs 1"
+)
 
 
-class Crew:
-    """Worker processes, with a few jobs more under way than there are workers.
+class Processes(Crew):
+    """Processes of this machine.
 
-    A worker that dies takes the whole pool with it, and nobody can tell whose job killed it: then
+    One that dies takes the whole pool with it, and nobody can tell whose job killed it: then
     each job that was under way is tried again in a process of its own.
     """
 
-    def __init__(
-        self,
-        workers: int,
-        setup: tuple[Callable[..., None], tuple[Any, ...]] | None,
-        work: Callable[[Any], dict[str, Any]],
-    ) -> None:
-        self._workers, self._setup, self._work = workers, setup, work
+    def __init__(self, order: Order, workers: int) -> None:
+        self._order, self._count = order, workers
         self._pool = self._hire(workers)
-        self._under_way: dict[Future[dict[str, Any]], Job] = {}
+        super().__init__(order, self._pool)
 
     @property
-    def full(self) -> bool:
-        """Whether enough jobs are under way."""
-        return len(self._under_way) >= 2 * self._workers
-
-    @property
-    def busy(self) -> bool:
-        """Whether any job is under way."""
-        return bool(self._under_way)
+    def workers(self) -> int:
+        """Processes."""
+        return self._count
 
     def take(self, job: Job) -> None:
         """Give a job to the pool; a pool that is broken is noticed when its jobs are collected."""
         try:
-            self._under_way[self._pool.submit(_task, self._work, job.task)] = job
+            self._under_way[self._pool.submit(_task, pickle.dumps(job.task), job.outputs)] = job
         except BrokenProcessPool as error:
-            lost: Future[dict[str, Any]] = Future()
+            lost: Future[Report] = Future()
             lost.set_exception(error)
             self._under_way[lost] = job
 
@@ -62,7 +60,7 @@ class Crew:
             yield from self._again(ledger)
             return
         for future in ended:
-            yield _outcome(self._under_way.pop(future), future, ledger)
+            yield self._outcome(self._under_way.pop(future), future, ledger)
 
     def _again(self, ledger: Ledger) -> Iterator[Outcome]:
         """Do what was under way one by one, then go on with a new pool."""
@@ -71,14 +69,14 @@ class Crew:
         for future, job in suspects.items():
             if isinstance(future.exception(), BrokenProcessPool):
                 self._pool = self._hire(1)
-                future = self._pool.submit(_task, self._work, job.task)  # noqa: PLW2901
+                future = self._pool.submit(_task, pickle.dumps(job.task), job.outputs)  # noqa: PLW2901
                 wait([future])
                 if isinstance(future.exception(), BrokenProcessPool):
-                    yield failure(job, _DIED, ledger)
+                    yield failure(job, str(_DIED), _DIED.exit_code, ledger)
                     continue
                 self._pool.shutdown()
-            yield _outcome(job, future, ledger)
-        self._pool = self._hire(self._workers)
+            yield self._outcome(job, future, ledger)
+        self._pool = self._hire(self._count)
 
     def dismiss(self) -> None:
         """Let the workers go; those that are in the middle of a job (Ctrl-C) end it cleanly."""
@@ -91,59 +89,28 @@ class Crew:
         import multiprocessing
 
         spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(workers, spawn, _begin, (self._setup,))
-
-
-_DIED = DeviceError(
-    "the process that worked on it died; a plugin crashed, or memory ran out: "
-    "try it alone with --jobs 1"
-)
-
-
-def failure(job: Job, error: BaseException, ledger: Ledger) -> Outcome:
-    """Say why a job failed, and take away what an earlier run left in its place."""
-    sentence, exit_code = _sentence(error)
-    removed = ledger.remove_stale(job)
-    return Outcome(job.name, "failed", sentence, exit_code, removed=removed)
-
-
-def _sentence(error: BaseException) -> tuple[str, int]:
-    """Give what is said of an error, and its exit code."""
-    if isinstance(error, RtcoreError):
-        return str(error), error.exit_code
-    if isinstance(error, OSError):
-        return f"{error}; mend that and run it again", 3
-    what = f"this is a mistake in rtcore or in a plugin ({type(error).__name__}: {error})"
-    return f"{what}; report it with this file", 70
-
-
-def _outcome(job: Job, future: Future[dict[str, Any]], ledger: Ledger) -> Outcome:
-    """Read a job's end."""
-    error = future.exception()
-    if error is not None:
-        return failure(job, error, ledger)
-    ledger.add(job, future.result())
-    return Outcome(job.name, "done", result=future.result())
+        return ProcessPoolExecutor(workers, spawn, _begin, (self._order,))
 
 
 class _Dismissed(BaseException):
     """The run was ended while this process worked."""
 
 
+_order: Order | None = None
 _working = False
 _asked_s = 0.0
 _UNWINDING_S = 1.0
 _TRIES = 3
 
 
-def _begin(setup: tuple[Callable[..., None], tuple[Any, ...]] | None) -> None:
+def _begin(order: Order) -> None:
     """Prepare a worker process."""
+    global _order  # noqa: PLW0603 - the initialiser of a pool has no other way to leave it
+    _order = order
     # Ctrl-C reaches all processes of a terminal; the first one says what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    if setup is not None:
-        setup[0](*setup[1])
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -180,12 +147,13 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def _task(work: Callable[[Any], dict[str, Any]], task: Any) -> dict[str, Any]:
+def _task(task: bytes, outputs: tuple[Path, ...]) -> Report:
     """Do one task in a worker."""
     global _working  # noqa: PLW0603 - a signal's handler has no other way to know
     _working = True
     try:
-        return work(task)
+        assert _order is not None, "a process of the pool begins with _begin()"
+        return do(_order, task, outputs)
     except _Dismissed:
         os._exit(1)
     finally:

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""Show how fast Clarity scenes are enhanced, from file to file, against the official code.
+
+Scenes of stereo sound like speech (44.1 kHz, 16 bits) go through the CEC2 baseline: NAL-R, the
+compressor, tanh, 16 bits. The official code is the loop of its ``enhance.py``; rtcore is what
+``rtcore clarity enhance`` runs: jobs with fingerprints and a ledger, files read and written. Both
+work in this process, on one core, in turns; starting Python is not timed.
+
+Behind that, worker processes do more of the same scenes. Their rate is taken from the second scene
+of each worker to the last, so that starting them is not timed either.
+
+Each target is judged by the fastest of the rounds of either side, because other programs on the
+machine can only add time. Processor time, which they add less to, stands beside it. Files lie in
+the temporary folder; name one in memory (``TMPDIR=/dev/shm``) where the disk is the limit.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from _common import arguments, table, write_json
+
+from rtcore.audiofile import write
+from rtcore.batch import Ledger
+from rtcore.batch.ledger import made_folder
+from rtcore.challenges.clarity import enhance as work
+from rtcore.challenges.clarity.aid import Aid, baseline
+from rtcore.challenges.clarity.enhance import Enhancer, EnhanceSettings
+from rtcore.challenges.clarity.layout import ClaritySet, find_set
+from rtcore.synth import speech_like
+
+try:
+    import omegaconf
+    from recipes.cec2.baseline.enhance import enhance as their_enhance
+except ImportError:
+    their_enhance = None
+
+RATE_HZ = 44100
+LISTENERS = {
+    "L0064": ([40, 30, 20, 50, 60, 65, 80, 75], [40, 35, 30, 50, 60, 75, 80, 80]),
+    "L0066": ([35, 35, 40, 50, 55, 60, 65, 65], [20, 20, 25, 35, 40, 45, 50, 50]),
+}
+CFS = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
+TARGETS = (("float64", 20.0), ("float32", 40.0), ("two processes", 1.8))
+
+
+def made_set(folder: Path, scenes: int, seconds: float) -> ClaritySet:
+    """Write a set: scenes of their own, each for one of the listeners."""
+    (folder / "metadata").mkdir(parents=True)
+    (folder / "scenes").mkdir()
+    heard = {}
+    x = np.stack([speech_like(seconds + scenes, RATE_HZ, seed=ear) for ear in (0, 1)])
+    for k in range(scenes):
+        part = x[:, k * RATE_HZ : k * RATE_HZ + round(seconds * RATE_HZ)]
+        write(folder / "scenes" / f"S{k:05d}_mix_CH1.wav", part, RATE_HZ, subtype="PCM_16")
+        heard[f"S{k:05d}"] = [list(LISTENERS)[k % len(LISTENERS)]]
+    people = {
+        name: {"name": name, "audiogram_cfs": CFS, "audiogram_levels_l": left,
+               "audiogram_levels_r": right}
+        for name, (left, right) in LISTENERS.items()
+    }  # fmt: skip
+    entries = [{"dataset": "dev", "room": "R00001", "scene": name} for name in heard]
+    for name, content in (
+        ("listeners", people), ("scenes_listeners.dev", heard), ("scenes.dev", entries)
+    ):  # fmt: skip
+        (folder / "metadata" / f"{name}.json").write_text(json.dumps(content))
+    return find_set(folder)
+
+
+def official(folder: Path, out: Path) -> None:
+    """Enhance with the loop of the official script."""
+    config = {
+        "path": {
+            "exp_folder": str(out),
+            "scenes_folder": str(folder / "scenes"),
+            "scenes_listeners_file": str(folder / "metadata" / "scenes_listeners.dev.json"),
+            "listeners_file": str(folder / "metadata" / "listeners.json"),
+        },
+        "nalr": {"nfir": 220, "sample_rate": RATE_HZ},
+        "compressor": {
+            "threshold": 0.35, "attenuation": 0.1, "attack": 50, "release": 1000,
+            "rms_buffer_size": 0.064,
+        },
+        "soft_clip": True,
+    }  # fmt: skip
+    their_enhance.__wrapped__(omegaconf.OmegaConf.create(config))
+
+
+def own(found: ClaritySet, out: Path, dtype: str, processes: int = 1) -> list[float]:
+    """Enhance with rtcore; give when each output was finished, in s."""
+    aid = Aid(baseline(found.edition).override(dtype=dtype))
+    enhancer = Enhancer(aid, found.people, EnhanceSettings())
+    pairs = list(found.pairs)
+    ledger, ended = Ledger(made_folder(out)), []
+    with ledger.writing():
+        ledger.forget()
+        for outcome in work.enhance(found, pairs, out, enhancer, ledger, workers=processes):
+            assert outcome.status == "done", outcome.error
+            ended.append(time.perf_counter())
+    return ended
+
+
+def in_turns(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Any]:
+    """Call functions in turns; give wall and processor seconds of each round, but the first."""
+    taken: dict[str, Any] = {name: {"wall": [], "cpu": []} for name in functions}
+    for k in range(repeats + 1):
+        for name, function in functions.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            function()
+            if k:
+                taken[name]["wall"].append(time.perf_counter() - wall)
+                taken[name]["cpu"].append(time.process_time() - cpu)
+    return taken
+
+
+def one_core(folder: Path, scenes: int, seconds: float, repeats: int) -> list[dict[str, Any]]:
+    """Compare one core's work on the same files."""
+    found = made_set(folder / "set", scenes, seconds)
+    functions = {
+        dtype: lambda dtype=dtype: own(found, folder / dtype, dtype)
+        for dtype in ("float64", "float32")
+    }
+    if their_enhance is not None:
+        functions["official"] = lambda: official(folder / "set", folder / "official")
+    taken = in_turns(functions, repeats)
+    rows = []
+    for name, times in taken.items():
+        row: dict[str, Any] = {
+            "what": name,
+            "ms / scene": 1e3 * statistics.median(times["wall"]) / scenes,
+            "x real time": scenes * seconds / min(times["wall"]),
+        }
+        if "official" in taken:
+            theirs = taken["official"]
+            row["official / rtcore"] = min(theirs["wall"]) / min(times["wall"])
+            row["cpu: official / rtcore"] = min(theirs["cpu"]) / min(times["cpu"])
+            row["samples that differ"] = differing(folder, name)
+        rows.append(row)
+    return rows
+
+
+def differing(folder: Path, name: str) -> int:
+    """Count samples that are not those of the official files."""
+    total = 0
+    for path in (folder / "official" / "enhanced_signals").glob("*.wav"):
+        same = path if name == "official" else folder / name / path.name
+        a, b = (soundfile.read(each, dtype="int16")[0] for each in (path, same))
+        total += int(np.count_nonzero(a != b))
+    return total
+
+
+def more_cores(folder: Path, scenes: int, seconds: float, repeats: int) -> list[dict[str, Any]]:
+    """Measure the rate of one worker process and of two."""
+    found = made_set(folder / "more", scenes, seconds)
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(repeats):
+        own(found, folder / "alone", "float64")
+        alone = own(found, folder / "alone", "float64")
+        pool = own(found, folder / "pool", "float64", processes=2)
+        for count, ended in ((1, alone), (2, pool)):
+            first = 2 * count  # every worker has compiled code loaded by then
+            rates[count].append((len(ended) - 1 - first) / (ended[-1] - ended[first]))
+    return [
+        {
+            "processes": count,
+            "scenes / s": statistics.median(found_rates),
+            "best scenes / s": max(found_rates),
+            "times one": max(found_rates) / max(rates[1]),
+        }
+        for count, found_rates in rates.items()
+    ]
+
+
+def main() -> None:
+    """Measure, print and judge."""
+    given = arguments(__doc__, 3, seconds=10.0, scenes=10, more=40)
+    with tempfile.TemporaryDirectory(prefix="rtcore-bench-") as name:
+        folder = Path(name)
+        rows = one_core(folder, given.scenes, given.seconds, given.repeats)
+        scaling = more_cores(folder, given.more, given.seconds, given.repeats)
+    table(rows, f"{given.scenes} scenes of {given.seconds:g} s, one core, file to file")
+    table(scaling, f"{given.more} scenes, float64, worker processes")
+    figures = {row["what"]: row.get("official / rtcore") for row in rows}
+    figures["two processes"] = scaling[-1]["times one"]
+    for what, target in TARGETS:
+        found = figures[what]
+        if found is not None:
+            verdict = "met" if found >= target else "missed"
+            print(f"{what}: {found:.3g} times, target {target:g}: {verdict}")
+    shows = (__doc__ or "").strip().splitlines()[0]
+    write_json(given.json, {"shows": shows, "one core": rows, "processes": scaling})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Fingerprints: what an output was made from, in 64 letters."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from rtcore.errors import AudioFileError
+
+__all__ = ["fingerprint", "stamp"]
+
+
+def fingerprint(*parts: bytes | str | Path) -> str:
+    """Give a fingerprint of texts, bytes and the contents of files.
+
+    Raises
+    ------
+    AudioFileError
+        Where a file cannot be read.
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            total.update(_content_digest(part))
+        else:
+            data = part.encode() if isinstance(part, str) else part
+            total.update(hashlib.sha256(data).digest())
+    return total.hexdigest()
+
+
+def stamp(path: Path) -> list[int] | None:
+    """Give what tells a file from one that was changed since: bytes, and time in ns."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _content_digest(path: Path) -> bytes:
+    """Hash a file piece by piece, however long it is; a pipe or a device counts as empty."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return hashlib.sha256().digest()  # whoever needs the file says that it is none
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except FileNotFoundError:
+        return hashlib.sha256().digest()  # whoever needs the file says that it is missing
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}; check its name and its rights"
+        raise AudioFileError(f"{path}: {what}") from error

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Make the folder that is handed in, and check all that the rules say of it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rtcore.audiofile import blocks, info
+from rtcore.challenges.cadenza.evaluate import SUFFIX, read_factor
+from rtcore.challenges.cadenza.layout import CadenzaSet
+from rtcore.challenges.cadenza.metadata import MIXTURE, SAMPLE_RATE_HZ, SUBMISSION_RATE_HZ
+from rtcore.challenges.people import Pair
+from rtcore.errors import ConfigError, RtcoreError
+
+__all__ = ["Checked", "check_answer", "check_folder", "copy_answers"]
+
+#: NAL-R makes an answer longer by this many frames of the music's rate.
+_NALR_FRAMES = 220
+#: By how much more an answer may be longer or shorter, for what converters round.
+_SLACK_S = 0.005
+_FULL_SCALE = 32767.0 / 32768.0
+_STEREO = 2
+
+
+@dataclass
+class Checked:
+    """What was found.
+
+    Attributes
+    ----------
+    good : list of Path
+        Answers that may be handed in, in the official order.
+    problems : dict
+        Name of an answer to what is wrong with it.
+    extra : list of str
+        Files that no scene and listener ask for.
+    clipped : dict
+        Name of an answer to how many of its samples are at full scale, where there are any.
+    """
+
+    good: list[Path] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    extra: list[str] = field(default_factory=list)
+    clipped: dict[str, int] = field(default_factory=dict)
+
+
+def check_folder(found: CadenzaSet, pairs: Sequence[Pair], answers: Path) -> Iterator[Checked]:
+    """Check a folder of answers.
+
+    Parameters
+    ----------
+    found : CadenzaSet
+        What was asked for.
+    pairs : sequence of Pair
+        All that must be there.
+    answers : Path
+        The folder.
+
+    Yields
+    ------
+    Checked
+        The same object after each answer, and once more at the end.
+    """
+    checked = Checked()
+    lengths: dict[Path, int] = {}
+    for pair in pairs:
+        path = answers / f"{pair.name}{SUFFIX}"
+        try:
+            mixture = found.request(pair).file(MIXTURE)
+            if mixture not in lengths:
+                lengths[mixture] = info(mixture).frames or 0
+            clipped = check_answer(path, lengths[mixture])
+        except RtcoreError as error:
+            checked.problems[path.name] = str(error)
+        else:
+            checked.good.append(path)
+            if clipped:
+                checked.clipped[path.name] = clipped
+        yield checked
+    wanted = {f"{pair.name}{SUFFIX}" for pair in pairs}
+    there = {path.name for path in answers.iterdir() if path.suffix in {".flac", ".wav"}}
+    checked.extra = sorted(there - wanted)
+    yield checked
+
+
+def check_answer(path: Path, mixture_frames: int) -> int:
+    """Check one answer.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    mixture_frames : int
+        Of what it answers to, at 44.1 kHz.
+
+    Returns
+    -------
+    int
+        How many samples are at full scale, where they were clipped most likely.
+
+    Raises
+    ------
+    AudioFileError
+        Where it is missing or damaged.
+    ConfigError
+        Where the rules forbid it.
+    """
+    header = info(path)
+    found = (
+        f"{header.format} {header.subtype}, {header.sample_rate} Hz, channels: {header.channels}"
+    )
+    wanted = f"FLAC PCM_16, {SUBMISSION_RATE_HZ} Hz, channels: {_STEREO}"
+    if found != wanted:
+        raise ConfigError(str(path), f"is {found} where {wanted} are handed in; make it again")
+    if read_factor(path) is not None:
+        what = "has a side-car with a factor, which the rules know nothing of; clip in place of it"
+        raise ConfigError(str(path), what)
+    frames = clipped = 0
+    for block in blocks(path):
+        frames += block.shape[-1]
+        clipped += int(np.count_nonzero(np.abs(block) >= _FULL_SCALE))
+    ratio = SUBMISSION_RATE_HZ / SAMPLE_RATE_HZ
+    slack = _SLACK_S * SUBMISSION_RATE_HZ
+    shortest = math.floor(mixture_frames * ratio - slack)
+    longest = math.ceil((mixture_frames + _NALR_FRAMES) * ratio + slack)
+    if not shortest <= frames <= longest:
+        what = f"has {frames} frames where the music asks for {shortest} to {longest}"
+        raise ConfigError(str(path), f"{what}; make it again from the whole excerpt")
+    return clipped
+
+
+def copy_answers(checked: Checked, target: Path) -> None:
+    """Copy what may be handed in into a new folder; files get their names when they are whole.
+
+    Raises
+    ------
+    ConfigError
+        Where the folder has other files in it, which would be handed in as well.
+    """
+    names = {path.name for path in checked.good}
+    there = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    strange = sorted(there - names)
+    if strange:
+        what = f"has {len(strange)} other files ({', '.join(strange[:3])}); name a new folder"
+        raise ConfigError(str(target), what)
+    target.mkdir(parents=True, exist_ok=True)
+    for path in checked.good:
+        draft = target / f".rtcore-{path.name}.part"
+        try:
+            shutil.copyfile(path, draft)
+            draft.replace(target / path.name)
+        finally:
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""Play the scenes of a set through a hearing aid for each listener, on all cores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtcore.audiofile import Writer, info, read
+from rtcore.batch import Job, Ledger, Outcome, fingerprint, run_jobs
+from rtcore.batch.ledger import made_folder
+from rtcore.challenges.chainprint import chain_print
+from rtcore.challenges.clarity.aid import EARS, NOBODY, Aid
+from rtcore.challenges.clarity.layout import OUTPUT, ClaritySet, Signals
+from rtcore.challenges.faults import FaultWatch
+from rtcore.challenges.people import Pair, People
+from rtcore.challenges.resampling import resampled
+from rtcore.errors import AudioFileError, ConfigError, RtcoreError
+
+__all__ = ["EnhanceSettings", "Enhancer", "enhance", "enhance_jobs"]
+
+
+@dataclass(frozen=True)
+class EnhanceSettings:
+    """How outputs are written.
+
+    Attributes
+    ----------
+    sample_rate : int or None
+        Of the outputs, in Hz; the scene's where None. Submissions have 32000.
+    subtype : str
+        ``"PCM_16"`` or ``"FLOAT"``.
+    align : bool
+        Take the chain's latency out, so that the output lies over the input and is as long. The
+        official outputs are late and longer, which no score minds.
+    compat : bool
+        Let a sample of exactly full scale wrap to the other end, as the official code does.
+    """
+
+    sample_rate: int | None = None
+    subtype: str = "PCM_16"
+    align: bool = False
+    compat: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One output: a scene for a listener."""
+
+    pair: Pair
+    sounds: tuple[Path, ...]
+    target: Path
+
+
+class Enhancer:
+    """A hearing aid that plays scene after scene.
+
+    Parameters
+    ----------
+    aid : Aid
+        The chain, and what it hears.
+    people : People
+        Who listens.
+    settings : EnhanceSettings
+        How outputs are written.
+    """
+
+    def __init__(self, aid: Aid, people: People, settings: EnhanceSettings) -> None:
+        self.aid, self.people, self.settings = aid, people, settings
+
+    def work(self, task: Task) -> dict[str, Any]:
+        """Make the output of a job.
+
+        Returns
+        -------
+        dict
+            Rate and frames of the output, the chain's latency, the samples that were clipped,
+            and the peak.
+        """
+        listener = self.people.find(task.pair.listener, task.pair.named_in)
+        signals, rate = self._read(task.sounds)
+        chain = self.aid.chain(listener, rate)
+        watch = FaultWatch(chain)
+        y = chain.render(self.aid.heard(signals).astype(chain.spec.dtype, copy=False))
+        watch.check()
+        late = chain.latency_frames
+        if self.settings.align:
+            y = y[:, late : late + signals[0].shape[1]]
+        rate_out = self.settings.sample_rate or rate
+        facts = self._write(task.target, resampled(y, rate, rate_out), rate_out)
+        return {**facts, "latency_frames": late, "sample_rate_in": rate}
+
+    def _read(self, sounds: tuple[Path, ...]) -> tuple[list[np.ndarray], int]:
+        """Read the microphone pairs, which must fit one another."""
+        signals, rates = zip(*(read(path, "float64") for path in sounds), strict=True)
+        for path, signal, rate in zip(sounds, signals, rates, strict=True):
+            if len(signal) != EARS:
+                what = f"has {len(signal)} channels, and a pair of microphones has two"
+                raise AudioFileError(f"{path}: {what}; take the set's own file")
+            if (signal.shape[1], rate) != (signals[0].shape[1], rates[0]):
+                what = f"has {signal.shape[1]} frames at {rate} Hz, and {sounds[0]} has "
+                what += f"{signals[0].shape[1]} at {rates[0]} Hz"
+                raise AudioFileError(f"{path}: {what}; render the scene again")
+        return list(signals), rates[0]
+
+    def _write(self, target: Path, y: np.ndarray, rate: int) -> dict[str, Any]:
+        peak = float(np.abs(y).max(initial=0.0))
+        if self.settings.compat and self.settings.subtype == "PCM_16":
+            y = np.where(y >= 1.0, -1.0, y)  # what the cast of 32768.0 to 16 bits gives
+        writer = Writer(target, rate, len(y), subtype=self.settings.subtype)
+        with writer as out:
+            out.write(y)
+        return {
+            "sample_rate": rate,
+            "frames": y.shape[1],
+            "clipped": writer.clipped,
+            "peak": peak,
+        }
+
+    def print(self, sample_rate: int) -> str:
+        """Give a fingerprint of all that an output depends on but its scene and its listener."""
+        settings = [asdict(self.settings), self.aid.mics, self.aid.mean]
+        return chain_print(self.aid.chain(NOBODY, sample_rate), settings)
+
+
+def enhance_jobs(
+    pairs: Iterable[Pair], signals: Signals, target: Path, enhancer: Enhancer
+) -> Iterator[Job]:
+    """List the jobs; what they depend on is read as they are asked for.
+
+    Parameters
+    ----------
+    pairs : iterable of Pair
+        Which outputs to make.
+    signals : Signals
+        The scenes.
+    target : Path
+        The folder of the outputs.
+    enhancer : Enhancer
+        Whose chain and settings go into the fingerprints.
+    """
+    prints: dict[int, str] = {}
+    scene, sound_print, rate = "", "", 0
+    for pair in pairs:
+        sounds = tuple(signals.mix(pair.scene, mic) for mic in enhancer.aid.mics)
+        output = target / OUTPUT.format(scene=pair.scene, listener=pair.listener)
+        try:
+            if pair.scene != scene:  # the listeners of a scene follow one another
+                scene, sound_print, rate = "", fingerprint(*sounds), info(sounds[0]).sample_rate
+                scene = pair.scene
+            if rate not in prints:
+                prints[rate] = enhancer.print(rate)
+            key = fingerprint(prints[rate], sound_print, enhancer.people.text(pair.listener))
+        except AudioFileError:
+            key = ""  # matches nothing: the worker finds the same fault and reports it
+        yield Job(pair.name, output, key, Task(pair, sounds, output))
+
+
+def enhance(
+    found: ClaritySet,
+    pairs: list[Pair],
+    target: Path,
+    enhancer: Enhancer,
+    ledger: Ledger,
+    **how: Any,
+) -> Iterator[Outcome]:
+    """Make the outputs; what an earlier run made of the same things is skipped.
+
+    Parameters
+    ----------
+    found : ClaritySet
+        Where the scenes lie.
+    pairs : list of Pair
+        Which outputs to make.
+    target : Path
+        Their folder.
+    enhancer : Enhancer
+        What to make them with.
+    ledger : Ledger
+        Of the target, within its ``writing()``.
+    **how
+        Of :func:`rtcore.batch.run_jobs`: workers, scheduler.
+
+    Yields
+    ------
+    Outcome
+        One for each pair, as they end.
+
+    Raises
+    ------
+    ConfigError, PluginError
+        Where the chain cannot be built for the first scene that can be read.
+    """
+    warm_up(enhancer, pairs, found.signals)
+    jobs = enhance_jobs(pairs, found.signals, target, enhancer)
+    setup = (_set_up, (enhancer.aid, enhancer.people, enhancer.settings))
+    yield from run_jobs(jobs, _work, ledger, setup=setup, **how)
+
+
+def warm_up(enhancer: Enhancer, pairs: list[Pair], signals: Signals) -> None:
+    """Build the chain once before the workers do: they find its code compiled.
+
+    What is wrong with the chain ends the run here, and not once for each pair.
+    """
+    for pair in pairs:
+        try:
+            rate = info(signals.mix(pair.scene, enhancer.aid.mics[0])).sample_rate
+        except AudioFileError:
+            continue  # reported with its pair
+        chain = enhancer.aid.chain(NOBODY, rate)
+        chain.render(np.zeros((chain.channels_in, chain.spec.max_frames), chain.spec.dtype))
+        return
+
+
+def check_target(target: Path, found: ClaritySet) -> Path:
+    """Make the folder of the outputs; refuse one that holds the scenes themselves.
+
+    Raises
+    ------
+    ConfigError, AudioFileError
+        Where it cannot be used.
+    """
+    if target.exists() and not target.is_dir():
+        raise ConfigError(str(target), "is a file; name a folder for the enhanced signals")
+    if target.resolve() == found.signals.folder.resolve():
+        raise ConfigError(str(target), "holds the scenes themselves; name another folder")
+    return made_folder(target)
+
+
+def side_car(enhancer: Enhancer, found: ClaritySet, sample_rate: int) -> dict[str, Any]:
+    """Say what outputs were made with, for a file beside them.
+
+    Raises
+    ------
+    RtcoreError
+        Where a plugin has a value that cannot be written down.
+    """
+    from rtcore import __version__
+    from rtcore.chain.export import config_from_chain
+    from rtcore.machine import machine
+
+    chain = enhancer.aid.chain(NOBODY, sample_rate)
+    try:
+        words = json.loads(json.dumps(config_from_chain(chain), default=str))
+    except RtcoreError:
+        words = None
+    return {
+        "rtcore": __version__,
+        "challenge": found.edition.name,
+        "chain": words,
+        "audiograms": "each listener's own takes the place of those in the chain",
+        "chain_sha256": enhancer.print(sample_rate),
+        "mics": list(enhancer.aid.mics),
+        "mean_of_mics": enhancer.aid.mean,
+        **asdict(enhancer.settings),
+        "latency_frames": chain.latency_frames,
+        "lookahead_frames": chain.lookahead_frames,
+        "machine": machine(),
+    }
+
+
+#: The enhancer of this worker process.
+_own: list[Enhancer] = []
+
+
+def _set_up(aid: Aid, people: People, settings: EnhanceSettings) -> None:
+    _own[:] = [Enhancer(aid, people, settings)]
+
+
+def _work(task: Task) -> dict[str, Any]:
+    return _own[0].work(task)
