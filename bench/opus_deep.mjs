@@ -93,6 +93,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  process.stderr.write(`${error.message ?? error}\n`);
-  process.exitCode = 1;
+  // An input that is still open would keep node alive, and the other side waiting.
+  process.stderr.write(`${error.message ?? error}\n`, () => process.exit(1));
 });
