@@ -94,8 +94,15 @@ def broken(folder):
 class TestList:
     """All bundles in a table."""
 
-    def test_none(self, rtcore):
+    def test_first_party(self, rtcore):
+        """rtcore's own are there from the first."""
+        result = rtcore("list")
+        assert 0 == result.exit_code
+        assert all(name in result.output for name in ("plc-wb", "plc-fb"))
+
+    def test_none(self, rtcore, monkeypatch):
         """Where there is none, it says where to put one."""
+        monkeypatch.setattr("rtcore.models.all_bundles", list)
         result = rtcore("list")
         assert 0 == result.exit_code
         assert "No model bundle is installed" in result.output
