@@ -95,7 +95,7 @@ class TestList:
     """All bundles in a table."""
 
     def test_first_party(self, rtcore):
-        """rtcore's own are there from the first."""
+        """First-party bundles are there from the start."""
         result = rtcore("list")
         assert 0 == result.exit_code
         assert all(name in result.output for name in ("plc-wb", "plc-fb"))
