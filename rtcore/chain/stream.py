@@ -153,6 +153,12 @@ class Stream:
             if placed.node.worker is not None:
                 placed.node.worker.hurry()
 
+    def tend(self) -> None:
+        """Keep workers that hang from holding up other programs; called some times a second."""
+        for placed in self.table.placed:
+            if placed.node.worker is not None:
+                placed.node.worker.tend(self.on_thread)
+
     def rest(self) -> list[str]:
         """Stop the threads of workers; give the places of those that hang and are abandoned.
 

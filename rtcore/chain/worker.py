@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from rtcore.chain.arena import Arena
 from rtcore.chain.worker_adapter import CONCEAL, DRY, SILENCE, adapter_address
+from rtcore.chain.worker_priority import Priority
 from rtcore.chain.worker_records import ADAPTER, AIM, COUNTS, HOP, WORKER
 from rtcore.chain.worker_thread import compile_loop, worker_loop
 from rtcore.dsp.concealment import concealment_memory
@@ -73,11 +74,17 @@ class _Memory:
     hops: Ring
     views: np.ndarray[Any, Any]  # SIDE records of the hop in hand
     parts: list[Any] = field(default_factory=list)
+    priority: Priority = field(default_factory=Priority)
 
     def tell(self) -> None:
         """Ask the thread to leave after the hop in hand."""
         self.record["stop"] = 1
         _post(self.record["wake"][0])
+
+    def let_go(self) -> None:
+        """Ask the thread of a worker that nobody plays any more to leave, in its own time."""
+        self.priority.step_back()
+        self.tell()
 
 
 _libc = ctypes.CDLL(None)
@@ -184,7 +191,7 @@ class Worker:
         self._fill_adapter(processor, delay_frames, latency_frames)
         self.state_address = self.arena["adapter"].ctypes.data
         self.pristine = self.arena.memory.copy()
-        weakref.finalize(self, self._memory.tell).atexit = False
+        weakref.finalize(self, self._memory.let_go).atexit = False
 
     def _fill_adapter(self, processor: Processor, delay: int, latency: int) -> None:
         arena, spec, hop = self.arena, processor.spec, processor.hop
@@ -251,6 +258,7 @@ class Worker:
                     name=f"rtcore-worker-{self.plugin_id}",
                     daemon=True,
                 )
+                self._memory.priority.thread = self._thread
                 self._thread.start()
                 _started.add(self)
             return int(self._thread.native_id or 0)
@@ -266,6 +274,11 @@ class Worker:
     def tell(self) -> None:
         """Ask the thread to leave after the hop in hand."""
         self._memory.tell()
+
+    def tend(self, grant: Callable[[int], None] | None) -> None:
+        """Look whether the thread hangs; see :meth:`rtcore.chain.worker_priority.Priority.tend`."""
+        finished = int(self._memory.record["finished"][0])
+        self._memory.priority.tend(finished, grant, busy=not self.idle)
 
     def leave(self, until: float) -> bool:
         """Wait for the thread to leave; abandon it where it does not.
@@ -457,6 +470,7 @@ def _outer_arena(processor: Processor, latency: int) -> Arena:
 
 def _leak(memory: _Memory) -> None:
     """Keep memory for ever: a thread that hangs may come back to it at any time."""
+    memory.priority.step_back()
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
 
 

@@ -279,6 +279,7 @@ class Engine:
     def _look(self) -> bool:
         """Look once; say whether the engine has ended."""
         self.chain.stream.poll()
+        self.chain.stream.tend()
         for recorder in self._recorders:
             if recorder.error is not None:
                 raise as_rtcore_error(recorder.error)

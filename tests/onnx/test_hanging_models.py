@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from bundles import RATE, chain_of, one_stage, passing
 from small_models import FLOAT, constant, node, onnx, save
+from waiting import reaches
 
 from rtcore.engine import Engine, TimerBackend
 from rtcore.onnx.choice import VARIABLE
@@ -88,6 +90,23 @@ def test_the_program_ends_well(folder, runtime):
     assert "plugin[0].model: its worker hung and was abandoned" in done.stdout
 
 
+def policies():
+    """Give the scheduling policies of all threads of workers that are still there."""
+    workers = [t for t in threading.enumerate() if t.name == "rtcore-worker-model"]
+    return [os.sched_getscheduler(t.native_id) & ~os.SCHED_RESET_ON_FORK for t in workers]
+
+
+def test_others_have_their_turn(folder):
+    """A worker that hangs while the engine plays loses what real-time priority it was granted."""
+    x = np.zeros((1, HOP * 300), np.float32)
+    x[0, HANG_AT * HOP] = 1.0
+    chain = chain_of(folder, placement="worker")
+    with Engine(chain, TimerBackend(x, block_frames=64)) as engine:
+        assert reaches(lambda: engine.stats()["plugins"][0]["worker"]["late"]["total"] > 10)
+        assert reaches(lambda: set(policies()) == {os.SCHED_OTHER})
+        assert "running" == engine.state
+
+
 @pytest.mark.parametrize("way", ["swap", "update"])
 def test_one_that_was_replaced_meanwhile(folder, tmp_path, way):
     """A worker that hangs is reported at the end, though another has taken its place."""
@@ -105,6 +124,7 @@ def test_one_that_was_replaced_meanwhile(folder, tmp_path, way):
         else:
             engine.update("model", bundle=str(tmp_path / "other"))
         assert engine.wait(60)
+    assert set(policies()) <= {os.SCHED_OTHER}
     told = [line for line in told if "its worker hung and was abandoned" in line]
     assert 1 == len(told)
     assert "its worker hung and was abandoned" in engine.stop_reason
