@@ -74,7 +74,7 @@ class Cluster(Crew):
                 self._look()
         if any(future.cancelled() for future in ended):
             raise self._lost()
-        for future in ended:
+        for future in [f for f in self._under_way if f in ended]:  # as they were given
             yield self._outcome(self._under_way.pop(future), future, ledger)
 
     def dismiss(self) -> None:
