@@ -61,10 +61,12 @@ def test_ctrl_c_tells_what_was_played(tmp_path):
         text=True,
     )
     heard, end = tmp_path / "rtcore-demo.wav", time.monotonic() + PATIENCE_S
-    # The file has its temporary name while it is written.
-    while not list(tmp_path.glob(".rtcore-*")) and time.monotonic() < end:
+    # The files have temporary names while they are written; both are to hold some packets.
+    while time.monotonic() < end:
+        written = [path.stat().st_size for path in tmp_path.glob(".rtcore-*")]
+        if len(written) == 2 and min(written) > 20 * PACKET * 2:
+            break
         time.sleep(0.02)
-    time.sleep(0.5)
     started.send_signal(signal.SIGINT)
     out, err = started.communicate(timeout=PATIENCE_S)
     assert 0 == started.returncode, err

@@ -95,7 +95,11 @@ class TestClient:
         """Without a server the sentence says how to start one, and C prints nothing."""
         with pytest.raises(DeviceError, match=f"'{jack_name}' is not running; start it"):
             JackClient("rtcore-t", jack_name)
-        assert ("", "") == capfd.readouterr()
+        out, err = capfd.readouterr()
+        # libjack's data base, which all servers share, writes by itself where another server's
+        # end has just removed it; no function can keep it from that.
+        told = [line for line in err.splitlines() if not line.startswith("/dev/shm/jack_db-")]
+        assert ("", []) == (out, told)
         assert any("server" in message for message in libjack.messages())
 
     def test_blocks_arrive(self, jack_server, capfd):
