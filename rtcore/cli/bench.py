@@ -37,6 +37,11 @@ _WHAT = "the file of figures"
     type=click.IntRange(1000, 384000),
     help="Sample rate in Hz; the chain's own, or 48000.",
 )
+@click.option(
+    "--channels",
+    type=click.IntRange(1, 64),
+    help="Of the sound; the chain's own, or 2.",
+)
 @click.option("--hog", "hogged", is_flag=True, help="Again, beside a busy Python thread.")
 @click.option("--lookahead", is_flag=True, help="Measure the look-ahead too (half a minute a row).")
 @click.option(

@@ -44,7 +44,7 @@ def bench(tmp_path, monkeypatch):
 @pytest.fixture
 def lying(monkeypatch):
     """Let every row play a chain that declares 8 samples and is 10 late."""
-    made = lambda _name, _rate=None: Chain([Liar(frames=10)])  # noqa: E731 - it stands in for one
+    made = lambda _name, _rate=None, _channels=None: Chain([Liar(frames=10)])  # noqa: E731 - it stands in for one
     monkeypatch.setattr(suite, "build", made)
 
 
@@ -80,10 +80,11 @@ def test_what_is_shipped_declares_the_latency_that_it_has(name):
 def test_a_row_has_the_rate_the_blocks_and_the_runs_that_were_asked_for():
     """The rate wins over the chain's own, and the hogged run stands beside the idle one."""
     row = suite.measure_row(
-        "cec2", block_samples=32, seconds=0.1, sample_rate=48000, hogged=True, lookahead=False
+        "cec2", block_samples=32, seconds=0.1, sample_rate=48000, channels=1, hogged=True
     )
-    assert (48000.0, 32, "float32") == (
+    assert (48000.0, 1, 32, "float32") == (
         row["sample_rate_hz"],
+        row["channels"],
         row["block_samples"],
         row["dtype"],
     )

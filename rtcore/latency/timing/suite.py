@@ -105,7 +105,7 @@ def chosen(names: Sequence[str]) -> list[str]:
     return [name for name in known if name in names] if names else known
 
 
-def build(name: str, sample_rate: float | None = None) -> Chain:
+def build(name: str, sample_rate: float | None = None, channels: int | None = None) -> Chain:
     """Build the chain of a row.
 
     Parameters
@@ -114,11 +114,13 @@ def build(name: str, sample_rate: float | None = None) -> Chain:
         One of :func:`rows`.
     sample_rate : float, optional
         In Hz; the chain's own, or 48000, by default.
+    channels : int, optional
+        The chain's own, or 2, by default.
     """
     config = _config(name)
     own = RATE_HZ if config.sample_rate is None else config.sample_rate
     return config.override(
-        sample_rate=float(sample_rate or own), channels=config.channels or CHANNELS
+        sample_rate=float(sample_rate or own), channels=channels or config.channels or CHANNELS
     ).build()
 
 
@@ -142,6 +144,7 @@ def measure_row(
     block_samples: int = 64,
     seconds: float = 10.0,
     sample_rate: float | None = None,
+    channels: int | None = None,
     hogged: bool = False,
     lookahead: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -158,6 +161,8 @@ def measure_row(
         How long it plays, twice so long where `hogged`.
     sample_rate : float, optional
         In Hz; the chain's own, or 48000, by default.
+    channels : int, optional
+        The chain's own, or 2, by default.
     hogged : bool
         Whether it plays again beside a busy Python thread.
     lookahead : bool
@@ -172,7 +177,7 @@ def measure_row(
         latency and look-ahead in samples (None where unknown), and ``differs``, the names of those
         that do not agree.
     """
-    chain = build(name, sample_rate)
+    chain = build(name, sample_rate, channels)
     system = ChainSystem(chain, name)
     compute = measure_compute(
         system, block_samples=block_samples, seconds=seconds, hogged=hogged, progress=progress
