@@ -44,7 +44,7 @@ def bench(tmp_path, monkeypatch):
 @pytest.fixture
 def lying(monkeypatch):
     """Let every row play a chain that declares 8 samples and is 10 late."""
-    made = lambda _name, _rate=None, _channels=None: Chain([Liar(frames=10)])  # noqa: E731 - it stands in for one
+    made = lambda *_: Chain([Liar(frames=10)])  # noqa: E731 - it stands in for one
     monkeypatch.setattr(suite, "build", made)
 
 
@@ -91,6 +91,13 @@ def test_a_row_has_the_rate_the_blocks_and_the_runs_that_were_asked_for():
     assert ["nalr", "compressor", "softclip"] == row["plays"]
     assert row["hogged"]["blocks"] > 0
     assert "hogged late" in suite.cells(row)
+
+
+@pytest.mark.parametrize(("block", "latency"), [(160, 0), (320, 0), (64, 128), (441, 159)])
+def test_blocks_are_promised(block, latency):
+    """A plugin with hops of 160 samples waits for what its blocks leave of a hop."""
+    row = suite.measure_row("plc", block_samples=block, seconds=0.1, sample_rate=16000, channels=1)
+    assert latency == row["declared"]["latency_samples"] == row["measured"]["latency_samples"]
 
 
 def test_the_look_ahead_is_compared_where_that_is_asked_for():

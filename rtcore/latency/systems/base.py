@@ -103,8 +103,11 @@ class ChainSystem(System):
         self.chain = chain
 
     def run(self, x: Sound) -> Sound:
-        """Render from a reset on, without the tail."""
-        return self.chain.render(x.astype(self.chain.spec.dtype), tail=False)
+        """Render from a reset on, without the tail, in whole blocks of the promised size."""
+        frames = x.shape[1]
+        short = -frames % self.chain.table.graph.block_frames
+        whole = np.pad(x.astype(self.chain.spec.dtype), ((0, 0), (0, short)))
+        return self.chain.render(whole, tail=False)[:, :frames]
 
 
 def checked(system: System, x: Sound, y: Any) -> Sound:

@@ -105,7 +105,12 @@ def chosen(names: Sequence[str]) -> list[str]:
     return [name for name in known if name in names] if names else known
 
 
-def build(name: str, sample_rate: float | None = None, channels: int | None = None) -> Chain:
+def build(
+    name: str,
+    sample_rate: float | None = None,
+    channels: int | None = None,
+    block_samples: int = 1,
+) -> Chain:
     """Build the chain of a row.
 
     Parameters
@@ -116,11 +121,15 @@ def build(name: str, sample_rate: float | None = None, channels: int | None = No
         In Hz; the chain's own, or 48000, by default.
     channels : int, optional
         The chain's own, or 2, by default.
+    block_samples : int
+        Promised to the chain: one that works in hops is late by less in blocks that fit them.
     """
     config = _config(name)
     own = RATE_HZ if config.sample_rate is None else config.sample_rate
     return config.override(
-        sample_rate=float(sample_rate or own), channels=channels or config.channels or CHANNELS
+        sample_rate=float(sample_rate or own),
+        channels=channels or config.channels or CHANNELS,
+        block_frames=block_samples,
     ).build()
 
 
@@ -177,7 +186,7 @@ def measure_row(
         latency and look-ahead in samples (None where unknown), and ``differs``, the names of those
         that do not agree.
     """
-    chain = build(name, sample_rate, channels)
+    chain = build(name, sample_rate, channels, block_samples)
     system = ChainSystem(chain, name)
     compute = measure_compute(
         system, block_samples=block_samples, seconds=seconds, hogged=hogged, progress=progress
