@@ -52,7 +52,7 @@ class Crew:
     def collect(self, ledger: Ledger) -> Iterator[Outcome]:
         """Wait for at least one job to end."""
         ended, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
-        for future in ended:
+        for future in [each for each in self._under_way if each in ended]:  # in their order
             yield self._outcome(self._under_way.pop(future), future, ledger)
 
     def dismiss(self) -> None:
