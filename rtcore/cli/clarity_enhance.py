@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.batch_options import BatchChoice, Tally, batch_options, follow, tell_plan
+from rtcore.cli.batch_options import BatchChoice, batch_options, follow, tell_plan
 from rtcore.cli.clarity_set import PATH, Where, set_options
+from rtcore.cli.clipped import ClippedTally
 from rtcore.cli.output import json_option
 from rtcore.errors import ConfigError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rtcore.challenges.clarity.layout import ClaritySet, Edition
     from rtcore.challenges.people import Pair
 
-_SHOWN = 20
 SIDE_CAR = "enhance.json"
 
 
@@ -80,12 +79,12 @@ def enhance(
     with ledger.writing():
         if batch.again:
             ledger.forget()
+        _write_side_car(target, enhancer, found, pairs)
         outcomes = work.enhance(
             found, pairs, folder, enhancer, ledger,
             workers=batch.processes, scheduler=batch.scheduler,
         )  # fmt: skip
-        tally = follow(outcomes, _Tally(batch.unit), "enhancing", len(pairs))
-    _write_side_car(target, enhancer, found, pairs)
+        tally = follow(outcomes, ClippedTally(batch.unit), "enhancing", len(pairs))
     tally.tell(folder, as_json=as_json)
     click.get_current_context().exit(tally.exit_code)
 
@@ -136,22 +135,3 @@ def _write_side_car(target: Path, enhancer: Enhancer, found: ClaritySet, pairs: 
             continue
         write_json(target / SIDE_CAR, side_car(enhancer, found, rate))
         return
-
-
-@dataclass
-class _Tally(Tally):
-    """What became of all pairs, and what was clipped."""
-
-    def tell(self, target: Path, *, as_json: bool = False) -> None:
-        """Print the summary, and each file of which samples were clipped."""
-        super().tell(target, as_json=as_json)
-        clipped = [outcome for outcome in self.good if outcome.result["clipped"]]
-        if as_json or not clipped:
-            return
-        click.echo(f"clipped in {len(clipped)} of {len(self.good)} files:")
-        for outcome in sorted(clipped, key=lambda o: -o.result["clipped"])[:_SHOWN]:
-            samples, frames = outcome.result["clipped"], outcome.result["frames"]
-            share = 100.0 * samples / (2 * frames)
-            click.echo(f"  {outcome.name}: {samples} samples ({share:.2g} %)")
-        if len(clipped) > _SHOWN:
-            click.echo(f"  and {len(clipped) - _SHOWN} more; --json lists all of them")

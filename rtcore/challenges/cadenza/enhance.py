@@ -28,6 +28,7 @@ from rtcore.challenges.cadenza.metadata import MIXTURE, SAMPLE_RATE_HZ, SUBMISSI
 from rtcore.challenges.cadenza.remix import remix
 from rtcore.challenges.cadenza.resampling import resampled
 from rtcore.challenges.cadenza.separators import Separator, SeparatorChoice, make_separator
+from rtcore.challenges.cadenza.side_car import write_side_car
 from rtcore.challenges.faults import FaultWatch
 from rtcore.challenges.people import Pair
 from rtcore.challenges.resampling import resampled as resampled_closely
@@ -364,6 +365,7 @@ class Run:
         with ledger.writing():
             if self._again:
                 ledger.forget()
+            write_side_car(self._target, self.facts())  # first: a run may be killed, a disk full
             yield from run_jobs(self.jobs(), self._enhancer.work if alone else _work, ledger, **how)
 
 
