@@ -122,16 +122,10 @@ def _mics(text: str | None) -> tuple[int, ...]:
 
 
 def _write_side_car(target: Path, enhancer: Enhancer, found: ClaritySet, pairs: list[Pair]) -> None:
-    """Say beside the outputs what they were made with."""
-    from rtcore.audiofile import info
-    from rtcore.challenges.clarity.enhance import side_car
+    """Say beside the outputs what they are made with: first, for a run may be killed."""
+    from rtcore.challenges.clarity.enhance import side_car, warm_up
     from rtcore.challenges.forms import write_json
-    from rtcore.errors import AudioFileError
 
-    for pair in pairs:
-        try:
-            rate = info(found.signals.mix(pair.scene, enhancer.aid.mics[0])).sample_rate
-        except AudioFileError:
-            continue
+    rate = warm_up(enhancer, pairs, found.signals)
+    if rate is not None:
         write_json(target / SIDE_CAR, side_car(enhancer, found, rate))
-        return

@@ -187,7 +187,7 @@ def enhance_jobs(
             if rate not in prints:
                 prints[rate] = enhancer.print(rate)
             key = fingerprint(prints[rate], sound_print, enhancer.people.text(pair.listener))
-        except AudioFileError:
+        except RtcoreError:  # the file, or a rate at which the chain cannot play
             key = ""  # matches nothing: the worker finds the same fault and reports it
         yield Job(pair.name, output, key, Task(pair, sounds, output))
 
@@ -225,7 +225,7 @@ def enhance(
     Raises
     ------
     ConfigError, PluginError
-        Where the chain cannot be built for the first scene that can be read.
+        Where the chain cannot be built for any of the scenes.
     """
     warm_up(enhancer, pairs, found.signals)
     jobs = enhance_jobs(pairs, found.signals, target, enhancer)
@@ -233,19 +233,40 @@ def enhance(
     yield from run_jobs(jobs, _work, ledger, setup=setup, **how)
 
 
-def warm_up(enhancer: Enhancer, pairs: list[Pair], signals: Signals) -> None:
+def warm_up(enhancer: Enhancer, pairs: list[Pair], signals: Signals) -> int | None:
     """Build the chain once before the workers do: they find its code compiled.
 
     What is wrong with the chain ends the run here, and not once for each pair.
+
+    Returns
+    -------
+    int or None
+        The sample rate of the first scene that the chain can play, in Hz; None where no scene can
+        be read.
+
+    Raises
+    ------
+    ConfigError, PluginError
+        Where it can play none of them.
     """
+    refused: dict[int, RtcoreError] = {}
     for pair in pairs:
         try:
             rate = info(signals.mix(pair.scene, enhancer.aid.mics[0])).sample_rate
         except AudioFileError:
             continue  # reported with its pair
-        chain = enhancer.aid.chain(NOBODY, rate)
+        if rate in refused:
+            continue
+        try:
+            chain = enhancer.aid.chain(NOBODY, rate)
+        except RtcoreError as error:  # one odd scene stops no other
+            refused[rate] = error
+            continue
         chain.render(np.zeros((chain.channels_in, chain.spec.max_frames), chain.spec.dtype))
-        return
+        return rate
+    for error in refused.values():
+        raise error
+    return None
 
 
 def check_target(target: Path, found: ClaritySet) -> Path:
