@@ -264,8 +264,8 @@ def warm_up(enhancer: Enhancer, pairs: list[Pair], signals: Signals) -> int | No
             continue
         chain.render(np.zeros((chain.channels_in, chain.spec.max_frames), chain.spec.dtype))
         return rate
-    for error in refused.values():
-        raise error
+    for reason in refused.values():
+        raise reason
     return None
 
 
