@@ -99,8 +99,8 @@ def _entries(folder: Path) -> Counter[str]:
     return Counter(line["name"] for line in lines if "name" in line)
 
 
-def killed(*words: object, when: Callable[[], bool]) -> None:
-    """Start a command, and kill it and all its processes as soon as something is so."""
+def _begun(*words: object, when: Callable[[], bool]) -> subprocess.Popen[str]:
+    """Start a command, and wait until something is so."""
     running = subprocess.Popen(
         [sys.executable, __file__, *map(str, words)],
         stdout=subprocess.PIPE,
@@ -110,8 +110,34 @@ def killed(*words: object, when: Callable[[], bool]) -> None:
     )
     assert reaches(lambda: when() or running.poll() is not None)
     assert running.poll() is None, running.communicate()
+    return running
+
+
+def killed(*words: object, when: Callable[[], bool]) -> None:
+    """Start a command, and kill it and all its processes as soon as something is so."""
+    running = _begun(*words, when=when)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate(timeout=PATIENCE_S)
+
+
+def keeps_others_out(flow: Flow, pairs: int) -> None:
+    """A second run into a folder is refused; Ctrl-C ends the first with a sentence, and cleanly."""
+    for words, made in ((flow.enhance, flow.outputs), (flow.evaluate, flow.scored)):
+        running = _begun(*words, "--jobs", 1, when=lambda made=made: len(made()) >= 2)
+        os.kill(running.pid, signal.SIGSTOP)
+        second = invoke(*words, "--jobs", 1)
+        os.kill(running.pid, signal.SIGCONT)
+        os.kill(running.pid, signal.SIGINT)
+        told = running.communicate(timeout=PATIENCE_S)[0]
+        assert 2 == second.exit_code, second.output
+        assert "another run writes into" in second.stderr
+        assert 130 == running.returncode, told
+        assert "interrupted; nothing half-written was left behind" in told
+        assert 2 <= len(made()) < pairs
+        assert [] == half_written(flow.answers)
+        assert not flow.table.exists()
+        if words is flow.enhance:
+            done(*words, "--jobs", 1)
 
 
 def survives_kill(flow: Flow, pairs: int) -> None:
@@ -223,4 +249,6 @@ if __name__ in ("__main__", "__mp_main__"):  # in worker processes, too
 if __name__ == "__main__":
     from rtcore.cli import main
 
+    # A shell that runs the tests behind `&` lets all of them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -101,6 +101,11 @@ def test_bad_songs_among_good_ones(many, unheard, rtcore):
     assert [1] * 49 == list(flow().rows().values())
 
 
+def test_two_runs_and_an_end(many, unheard):
+    """Two runs never share a folder, and Ctrl-C leaves nothing half-written."""
+    flow_faults.keeps_others_out(flow(), 50)
+
+
 def test_full_disk(many, unheard, home):
     """What finds no room fails by name, and is made when there is room again."""
     rewritten(
