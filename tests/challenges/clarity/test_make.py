@@ -229,6 +229,7 @@ def to_render(core, official):
     return core, official / "hrir/HRIRs_MAT", scene
 
 
+@pytest.mark.xdist_group("renderer")  # what pyclarity compiles for it takes ten seconds
 def test_scenes_are_rendered_as_the_official_renderer_does(rtcore, to_render):
     """The same bytes as the official call; a scene that lacks a file fails alone."""
     core, heads, scene = to_render
