@@ -2,7 +2,7 @@
 """What the official builder and renderer read beside a little set: rooms, ambisonics, heads.
 
 Rooms are project files with no more than the builder looks for. Impulse responses are a plane wave
-in spherical harmonics of order 6 (N3D, ACN) and a decaying diffuse noise, seen from the listener:
+in spherical harmonics of order 6 (N3D) and a decaying diffuse noise, seen from the listener:
 x ahead, y to the right, z up, as in the challenge's own files. Heads are the sphere of
 :mod:`rtcore.challenges.clarity.head` at virtual loudspeakers all around.
 """
@@ -37,7 +37,7 @@ _RT60_S, _TAIL_DB = 0.1, -12.0
 
 
 def harmonics(directions: NDArray[np.float64], order: int = _ORDER) -> NDArray[np.float64]:
-    """Give real spherical harmonics in the order ACN, normalised as N3D.
+    """Give real spherical harmonics degree by degree (ambisonic channel numbers), in N3D.
 
     Parameters
     ----------
