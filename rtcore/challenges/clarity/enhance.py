@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EnhanceSettings", "Enhancer", "enhance", "enhance_jobs"]
 
-_PIECE_FRAMES = 16384
+_PIECE_FRAMES = 65536
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,11 @@ class Enhancer:
         return found[0]
 
     def _played(self, sounds: tuple[Path, ...], chain: Chain) -> Iterator[np.ndarray]:
-        """Play a scene from its files, and the tail; in pieces that stay in the cache."""
+        """Play a scene from its files, and the tail, piece by piece."""
         dtype = "float64" if self.aid.mean else chain.spec.dtype.name
-        pairs = [blocks(path, _PIECE_FRAMES, dtype) for path in sounds]
+        step = chain.table.graph.block_frames  # the pieces keep what the chain was promised
+        frames = max(_PIECE_FRAMES - _PIECE_FRAMES % step, step)
+        pairs = [blocks(path, frames, dtype) for path in sounds]
         for signals in zip(*pairs, strict=True):
             heard = self.aid.heard(list(signals))
             yield chain.process(heard.astype(chain.spec.dtype, copy=False))
