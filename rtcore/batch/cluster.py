@@ -138,7 +138,7 @@ def _connected(address: str) -> Any:
 async def _answers(address: str) -> None:
     """Try an address; a client that finds nobody is closed only minutes later, with a traceback."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     known = Security().get_connection_args("client")
     comm = await connect(address, timeout=_ANSWER_S, **known)

@@ -59,6 +59,8 @@ def enhance(
     from rtcore.batch import Ledger
     from rtcore.challenges.clarity import enhance as work
     from rtcore.challenges.clarity.enhance import Enhancer, EnhanceSettings
+    from rtcore.challenges.clarity.layout import OUTPUT
+    from rtcore.challenges.foreign import check_foreign
 
     found, chosen = where.find(source)
     pairs = batch.share(chosen)
@@ -75,6 +77,9 @@ def enhance(
         jobs = work.enhance_jobs(pairs, found.signals, folder, enhancer)
         tell_plan(jobs, Ledger(folder, batch.shard), batch.unit, as_json=as_json)
         return
+    if not batch.again:
+        names = (OUTPUT.format(scene=pair.scene, listener=pair.listener) for pair in pairs)
+        check_foreign(folder, names, "clarity enhance")
     ledger = Ledger(work.check_target(folder, found), batch.shard)
     with ledger.writing():
         if batch.again:

@@ -118,6 +118,20 @@ def test_a_list_that_asks_for_nothing(rtcore, mini, content):
     assert not Path("out").exists()
 
 
+def test_outputs_of_another_program_stay(rtcore, mini):
+    """A folder with such files that no run has written is refused; --again overwrites them."""
+    OUT.mkdir(parents=True)
+    foreign = OUT / "S06001_L0001_HA-output.wav"
+    foreign.write_text("mine")
+    run = rtcore("clarity", "enhance", "mini", "out", "--jobs", 1)
+    assert 2 == run.exit_code
+    assert "(S06001_L0001_HA-output.wav) that `clarity enhance` has not written" in run.stderr
+    assert [foreign] == list(OUT.iterdir())
+    assert "mine" == foreign.read_text()
+    run = rtcore("clarity", "enhance", "mini", "out", "--jobs", 1, "--again")
+    assert "4 done" in run.stdout
+
+
 def test_a_scene_that_is_not_in_the_list(rtcore, mini):
     """The nearest one is shown."""
     run = rtcore("clarity", "enhance", "mini", "out", "--scene", "S0600")

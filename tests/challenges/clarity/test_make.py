@@ -64,6 +64,13 @@ class TestMini:
         target, _ = read("a/clarity_data/dev/targets/T001_MIN_00001.wav")
         assert np.abs(np.fft.rfft(target[0])).argmax() == 300 * 0.5, "the folder's tone"
 
+    def test_a_file_in_the_way_is_named(self, rtcore, home):
+        """By its own name, and not by that of a hidden folder."""
+        (home / "file").write_text("mine")
+        run = rtcore("clarity", "make-mini", "file/mini")
+        assert 2 == run.exit_code
+        assert "error: file: the folder cannot be made" in run.stderr
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [
