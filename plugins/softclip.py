@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import math
-
 from rtcore import Plugin, Prepared, Setting, Spec, kernel
+from rtcore.dsp import tanh_block
 
 _SHAPES = ("tanh", "cubic")
 
@@ -36,8 +35,7 @@ class SoftClip(Plugin):
         """Apply the curve to each sample."""
         for c in range(x.shape[0]):
             if state.shape == 0:
-                for i in range(x.shape[1]):
-                    y[c, i] = math.tanh(x[c, i])
+                tanh_block(x[c], y[c])
             else:
                 for i in range(x.shape[1]):
                     inside = min(max(x[c, i], -1.5), 1.5)

@@ -9,6 +9,7 @@ more:
     <!-- exit: 1 -->           the command leaves with this code
     <!-- figures vary -->      the numbers printed depend on the machine: only words are compared
     <!-- not run: REASON -->   the block is not run
+    <!-- needs: MODULE -->     the block is run only where that Python module can be imported
 
 In a ``text`` block ``...`` stands for anything on that line.
 
@@ -110,6 +111,12 @@ def agree(expected: list[str], given: list[str]) -> bool:
     return same and all(re.fullmatch(p, g) for p, g in zip(patterns, given, strict=True))
 
 
+def importable(name: str) -> bool:
+    """Tell whether a module, of an extra say, can be imported."""
+    command = [sys.executable, "-c", f"import {name}"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_blocks_do_what_the_document_says(document, tmp_path):
@@ -120,6 +127,8 @@ def test_blocks_do_what_the_document_says(document, tmp_path):
         where = f"{document.name}, line {block.line}"
         if "not run" in block.marks:
             assert block.marks["not run"], f"{where}: say why it is not run"
+            printed = None
+        elif "needs" in block.marks and not importable(block.marks["needs"]):
             printed = None
         elif block.kind == "text" and "file" not in block.marks:
             if printed is not None:

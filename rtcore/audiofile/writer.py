@@ -16,7 +16,7 @@ import numpy as np
 
 from rtcore.audiofile import limits
 from rtcore.audiofile.limits import BLOCK_FRAMES
-from rtcore.audiofile.quantise import INTEGER_BITS, Quantiser
+from rtcore.audiofile.quantise import INTEGER_BITS, Quantiser, interleaved
 from rtcore.errors import AudioFileError, StreamError
 
 if TYPE_CHECKING:
@@ -214,8 +214,7 @@ class Writer:
     def _write_block(self, block: np.ndarray) -> None:
         """Check, convert and encode one block of bounded length."""
         limits.check_finite(self.path, block, self.frames)
-        interleaved = np.ascontiguousarray(block.T)
-        data = self._quantiser(interleaved) if self._quantiser else _as_written(interleaved)
+        data = self._quantiser(block) if self._quantiser else _as_written(interleaved(block))
         with self._sentences():
             self._sound.write(data)
             self._raise_sink()
@@ -279,7 +278,7 @@ def _reason(error: BaseException) -> str:
     return f"{error.strerror or error}; choose another folder"
 
 
-def _as_written(interleaved: np.ndarray) -> np.ndarray:
+def _as_written(samples: np.ndarray) -> np.ndarray:
     """Give libsndfile one of the two types of real numbers it takes."""
-    wide = interleaved.dtype == np.float64
-    return interleaved if wide else interleaved.astype(np.float32, copy=False)
+    wide = samples.dtype == np.float64
+    return samples if wide else samples.astype(np.float32, copy=False)

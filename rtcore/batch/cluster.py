@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from rtcore.batch.crew import Crew
@@ -126,10 +127,22 @@ def _connected(address: str) -> Any:
     except ImportError:
         raise DeviceError("Dask is not installed; install it: pip install 'rtcore[dask]'") from None
     try:
+        with ThreadPoolExecutor(1) as beside:  # this thread may have a loop of its own
+            beside.submit(asyncio.run, _answers(address)).result()
         return Client(address, timeout=_ANSWER_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         what = f"{address}: no Dask scheduler answers there; start one with: dask scheduler"
         raise DeviceError(what) from error
+
+
+async def _answers(address: str) -> None:
+    """Try an address; a client that finds nobody is closed only minutes later, with a traceback."""
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    known = Security().get_connection_args("client")
+    comm = await connect(address, timeout=_ANSWER_S, **known)
+    await comm.close()
 
 
 def _say(sentence: str) -> None:

@@ -160,6 +160,8 @@ def read_scene_listeners(path: Path, people: People | None = None) -> SceneListe
     found = SceneListeners(
         path, {scene: _ids(entry, f"{path}: {scene}") for scene, entry in read_names(path).items()}
     )
+    if not any(found.by_scene.values()):
+        raise ConfigError(str(path), "names no scene with a listener; is it the right file?")
     if people is not None:
         for pair in found.pairs():
             people.find(pair.listener, pair.named_in)

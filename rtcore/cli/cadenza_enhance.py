@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.batch_options import BatchChoice, Tally, batch_options, follow, tell_plan
+from rtcore.cli.batch_options import BatchChoice, batch_options, follow, tell_plan
 from rtcore.cli.cadenza_set import set_options
+from rtcore.cli.clipped import ClippedTally
 from rtcore.cli.output import json_option
 
 if TYPE_CHECKING:
     from rtcore.challenges.cadenza.enhance import EnhanceSettings
 
 _PATH = click.Path(path_type=Path)
-_SHOWN = 20
 
 
 @click.command()
@@ -62,7 +61,6 @@ def enhance(
     """
     from rtcore.challenges.cadenza.enhance import Run
     from rtcore.challenges.cadenza.layout import find_set
-    from rtcore.challenges.cadenza.side_car import write_side_car
 
     found = find_set(root, **where)
     pairs = batch.share(found.pairs(small_test=options.pop("small_test")))
@@ -71,8 +69,7 @@ def enhance(
         tell_plan(run.jobs(), run.ledger(), batch.unit, as_json=as_json)
         return
     outcomes = run.outcomes(workers=batch.processes, scheduler=batch.scheduler)
-    tally = follow(outcomes, _Tally(batch.unit), "enhancing", len(pairs))
-    write_side_car(target, run.facts())
+    tally = follow(outcomes, ClippedTally(batch.unit), "enhancing", len(pairs))
     tally.tell(target, as_json=as_json)
     click.get_current_context().exit(tally.exit_code)
 
@@ -85,23 +82,3 @@ def _settings(options: dict[str, Any]) -> EnhanceSettings:
     choice = SeparatorChoice(name, weights, options["device"], options["compat"])
     rest = {name: options[name] for name in ("compressor", "soft_clip", "causal")}
     return EnhanceSettings(separator=choice, **rest)
-
-
-@dataclass
-class _Tally(Tally):
-    """What became of all pairs, and what was clipped."""
-
-    def tell(self, target: Path, *, as_json: bool = False) -> None:
-        """Print the summary, and each file of which samples were clipped."""
-        super().tell(target, as_json=as_json)
-        clipped = [outcome for outcome in self.good if outcome.result["clipped"]]
-        if as_json or not clipped:
-            return
-        click.echo(f"clipped in {len(clipped)} of {len(self.good)} files:")
-        for outcome in sorted(clipped, key=lambda o: -o.result["clipped"])[:_SHOWN]:
-            samples, frames = outcome.result["clipped"], outcome.result["frames"]
-            share = 100.0 * samples / (2 * frames)
-            peak = f"{outcome.result['peak_db']:+.1f} dB"
-            click.echo(f"  {outcome.name}: {samples} samples ({share:.2g} %), peak {peak}")
-        if len(clipped) > _SHOWN:
-            click.echo(f"  and {len(clipped) - _SHOWN} more; --json lists all of them")

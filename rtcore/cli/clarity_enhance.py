@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.batch_options import BatchChoice, Tally, batch_options, follow, tell_plan
+from rtcore.cli.batch_options import BatchChoice, batch_options, follow, tell_plan
 from rtcore.cli.clarity_set import PATH, Where, set_options
+from rtcore.cli.clipped import ClippedTally
 from rtcore.cli.output import json_option
 from rtcore.errors import ConfigError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rtcore.challenges.clarity.layout import ClaritySet, Edition
     from rtcore.challenges.people import Pair
 
-_SHOWN = 20
 SIDE_CAR = "enhance.json"
 
 
@@ -60,6 +59,8 @@ def enhance(
     from rtcore.batch import Ledger
     from rtcore.challenges.clarity import enhance as work
     from rtcore.challenges.clarity.enhance import Enhancer, EnhanceSettings
+    from rtcore.challenges.clarity.layout import OUTPUT
+    from rtcore.challenges.foreign import check_foreign
 
     found, chosen = where.find(source)
     pairs = batch.share(chosen)
@@ -76,16 +77,19 @@ def enhance(
         jobs = work.enhance_jobs(pairs, found.signals, folder, enhancer)
         tell_plan(jobs, Ledger(folder, batch.shard), batch.unit, as_json=as_json)
         return
+    if not batch.again:
+        names = (OUTPUT.format(scene=pair.scene, listener=pair.listener) for pair in pairs)
+        check_foreign(folder, names, "clarity enhance")
     ledger = Ledger(work.check_target(folder, found), batch.shard)
     with ledger.writing():
         if batch.again:
             ledger.forget()
+        _write_side_car(target, enhancer, found, pairs)
         outcomes = work.enhance(
             found, pairs, folder, enhancer, ledger,
             workers=batch.processes, scheduler=batch.scheduler,
         )  # fmt: skip
-        tally = follow(outcomes, _Tally(batch.unit), "enhancing", len(pairs))
-    _write_side_car(target, enhancer, found, pairs)
+        tally = follow(outcomes, ClippedTally(batch.unit), "enhancing", len(pairs))
     tally.tell(folder, as_json=as_json)
     click.get_current_context().exit(tally.exit_code)
 
@@ -123,35 +127,10 @@ def _mics(text: str | None) -> tuple[int, ...]:
 
 
 def _write_side_car(target: Path, enhancer: Enhancer, found: ClaritySet, pairs: list[Pair]) -> None:
-    """Say beside the outputs what they were made with."""
-    from rtcore.audiofile import info
-    from rtcore.challenges.clarity.enhance import side_car
+    """Say beside the outputs what they are made with: first, for a run may be killed."""
+    from rtcore.challenges.clarity.enhance import side_car, warm_up
     from rtcore.challenges.forms import write_json
-    from rtcore.errors import AudioFileError
 
-    for pair in pairs:
-        try:
-            rate = info(found.signals.mix(pair.scene, enhancer.aid.mics[0])).sample_rate
-        except AudioFileError:
-            continue
+    rate = warm_up(enhancer, pairs, found.signals)
+    if rate is not None:
         write_json(target / SIDE_CAR, side_car(enhancer, found, rate))
-        return
-
-
-@dataclass
-class _Tally(Tally):
-    """What became of all pairs, and what was clipped."""
-
-    def tell(self, target: Path, *, as_json: bool = False) -> None:
-        """Print the summary, and each file of which samples were clipped."""
-        super().tell(target, as_json=as_json)
-        clipped = [outcome for outcome in self.good if outcome.result["clipped"]]
-        if as_json or not clipped:
-            return
-        click.echo(f"clipped in {len(clipped)} of {len(self.good)} files:")
-        for outcome in sorted(clipped, key=lambda o: -o.result["clipped"])[:_SHOWN]:
-            samples, frames = outcome.result["clipped"], outcome.result["frames"]
-            share = 100.0 * samples / (2 * frames)
-            click.echo(f"  {outcome.name}: {samples} samples ({share:.2g} %)")
-        if len(clipped) > _SHOWN:
-            click.echo(f"  and {len(clipped) - _SHOWN} more; --json lists all of them")

@@ -28,6 +28,7 @@ from rtcore.errors import ConfigError
 @click.option("--snr", default="0,10", show_default=True, metavar="LOW,HIGH",
               help="Target over interferers at the better ear, in dB.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--rooms", is_flag=True, help="Also what `build` and `render` need: 4 MB a scene.")
 @json_option
 def make_mini(folder: Path, as_json: bool, snr: str, **options: Any) -> None:
     r"""Make a little set in the format of CEC2 in the new folder DIR.
@@ -39,6 +40,7 @@ def make_mini(folder: Path, as_json: bool, snr: str, **options: Any) -> None:
     \b
     rtcore clarity make-mini mini/
     rtcore clarity make-mini mini/ --speech my-talkers/ --noise my-noises/ --scenes 20
+    rtcore clarity make-mini mini/ --rooms
     """
     from rtcore.challenges.clarity.mini import MiniSettings
     from rtcore.challenges.clarity.mini import make_mini as make
@@ -92,13 +94,14 @@ def build(
     from dataclasses import replace
 
     from rtcore.challenges.clarity import build as work
+    from rtcore.challenges.clarity.layout import set_root
 
+    root = set_root(root)
     chosen = [work.with_rooms_of(root, work.SPLITS[name]) for name in names or ("train", "dev")]
     splits = [replace(split, scenes=scenes or split.scenes) for split in chosen]
     with progress("drawing", len(splits), "parts") as advance:
-        counts = work.build(
-            root, splits, work.BuildSettings(seed=seed), again=again, on_split=advance
-        )
+        settings = work.BuildSettings(seed=seed, heads=work.heads_of(root))
+        counts = work.build(root, splits, settings, again=again, on_split=advance)
     if as_json:
         print_json({"folder": root / "metadata", "scenes": counts})
         return
@@ -134,7 +137,9 @@ def render(
     from rtcore.batch import Ledger
     from rtcore.batch.ledger import made_folder
     from rtcore.challenges.clarity import render as work
+    from rtcore.challenges.clarity.layout import set_root
 
+    root = set_root(root)
     given = {"hoa_irs": options["hoa_irs"], "hrirs": options["hrirs"], "scenes": options["target"]}
     given = {key: path for key, path in given.items() if path is not None}
     places = replace(work.places_of(root, split), **given)

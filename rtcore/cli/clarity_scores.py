@@ -73,7 +73,9 @@ def evaluate(
             workers=batch.processes, scheduler=batch.scheduler,
         )  # fmt: skip
         tally = follow(outcomes, Tally(batch.unit), "scoring", len(pairs))
-        scores = work.known_scores(found, found.pairs, system, ledger, tally.good, unprocessed=keep)
+        # Read anew: other shares may have ended meanwhile, and --again means this run's pairs.
+        known = Ledger(folder, batch.shard)
+        scores = work.known_scores(found, found.pairs, system, known, tally.good, unprocessed=keep)
     about = _about(target, found, scores, missing=len(found.pairs) - len(scores))
     written = write_scores(target, scores, about)
     tally.tell_failures(folder)

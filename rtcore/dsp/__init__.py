@@ -11,6 +11,7 @@ from rtcore.dsp.concealment import (
     rejoin,
     remember,
 )
+from rtcore.dsp.curves import tanh_block
 from rtcore.dsp.fft import fft_tables, irfft, rfft
 from rtcore.dsp.fir import fir_block, fir_buffers, fir_facts, main_peak
 from rtcore.dsp.foresight import foresee, foresight_memory
@@ -47,5 +48,6 @@ __all__ = [
     "resample_hop",
     "rfft",
     "stft_window",
+    "tanh_block",
     "window_frame",
 ]

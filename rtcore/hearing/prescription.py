@@ -199,14 +199,15 @@ def _frequency_sampled(
     ndarray, shape (order + 1,)
         Linear-phase taps with a delay of ``order / 2`` frames.
     """
-    bins = np.empty(_BINS)
-    first = 0
-    for node in range(len(nodes) - 1):
-        # A segment's bins run from its left gain to its right one, both included; that the
-        # neighbour then starts at the same gain again is part of the published design.
-        stop = int(nodes[node + 1] * _BINS)
-        bins[first:stop] = np.linspace(gains[node], gains[node + 1], stop - first)
-        first = stop
+    # A segment's bins run from its left gain to its right one, both included; that the
+    # neighbour then starts at the same gain again is part of the published design.
+    ends = (nodes * _BINS).astype(np.int64)
+    segment = np.repeat(np.arange(len(nodes) - 1), np.diff(ends))
+    place, last = np.arange(_BINS) - ends[segment], np.diff(ends)[segment] - 1
+    # Each number is rounded as ``np.linspace`` rounds it: to a step, to a product, to a sum.
+    left, right = gains[segment], gains[segment + 1]
+    bins = place * ((right - left) / np.maximum(last, 1)) + left
+    bins = np.where((place == last) & (last > 0), right, bins)
     # Cutting out a zero-phase response would be more exact, yet 1e-11 away from the published
     # taps, which carry the rounding of these large angles.
     half = (len(nodes) - 1) // 2

@@ -58,18 +58,12 @@ def running_gain(x: np.ndarray, reference: np.ndarray, sample_rate: int) -> NDAr
 def causal_remix(
     stems: Stems, gains: Gains, mixture: np.ndarray, sample_rate: int, late_frames: int = 0
 ) -> NDArray[np.float64]:
-    """Mix stems anew, as loud as the mixture was so far.
+    """Mix stems anew as :func:`~.remix.remix` does, but as loud as the mixture was so far.
 
     Parameters
     ----------
-    stems : mapping
-        Shapes (channels, frames).
-    gains : Gains
-        In dB.
-    mixture : array, shape (channels, frames)
-        Whose loudness the mix gets.
-    sample_rate : int
-        In Hz.
+    stems, gains, mixture, sample_rate
+        As there.
     late_frames : int
         How late the stems are against the mixture.
 

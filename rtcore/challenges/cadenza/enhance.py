@@ -19,7 +19,7 @@ import numpy as np
 
 from rtcore.audiofile import write
 from rtcore.batch import Job, Ledger, Outcome, Shard, fingerprint, run_jobs, usable_cores
-from rtcore.batch.ledger import LEDGER, made_folder
+from rtcore.batch.ledger import made_folder
 from rtcore.challenges.cadenza.at_mic import read_stereo
 from rtcore.challenges.cadenza.causal import causal_remix, check_causal
 from rtcore.challenges.cadenza.layout import CadenzaSet, Request
@@ -28,7 +28,9 @@ from rtcore.challenges.cadenza.metadata import MIXTURE, SAMPLE_RATE_HZ, SUBMISSI
 from rtcore.challenges.cadenza.remix import remix
 from rtcore.challenges.cadenza.resampling import resampled
 from rtcore.challenges.cadenza.separators import Separator, SeparatorChoice, make_separator
+from rtcore.challenges.cadenza.side_car import write_side_car
 from rtcore.challenges.faults import FaultWatch
+from rtcore.challenges.foreign import check_foreign
 from rtcore.challenges.people import Pair
 from rtcore.challenges.resampling import resampled as resampled_closely
 from rtcore.errors import AudioFileError, ConfigError, RtcoreError
@@ -364,6 +366,7 @@ class Run:
         with ledger.writing():
             if self._again:
                 ledger.forget()
+            write_side_car(self._target, self.facts())  # first: a run may be killed, a disk full
             yield from run_jobs(self.jobs(), self._enhancer.work if alone else _work, ledger, **how)
 
 
@@ -371,13 +374,8 @@ def _check_target(target: Path, pairs: list[Pair], *, again: bool) -> None:
     """Refuse a folder whose files would be overwritten."""
     if target.exists() and not target.is_dir():
         raise ConfigError(str(target), "is a file; name a folder for the enhanced songs")
-    if again or (target / LEDGER).exists():
-        return
-    foreign = [output_name(pair) for pair in pairs if (target / output_name(pair)).exists()]
-    if foreign:
-        what = f"holds {len(foreign)} files with the outputs' names ({', '.join(foreign[:3])}) that"
-        remedy = "name another folder, or overwrite them with --again"
-        raise ConfigError(str(target), f"{what} `cadenza enhance` has not written; {remedy}")
+    if not again:
+        check_foreign(target, map(output_name, pairs), "cadenza enhance")
 
 
 def _read_stem(request: Request, frames: int, name: str) -> np.ndarray:

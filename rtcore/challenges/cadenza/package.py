@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rtcore.audiofile import blocks, info
+from rtcore.batch.ledger import made_folder
 from rtcore.challenges.cadenza.evaluate import SUFFIX, read_factor
 from rtcore.challenges.cadenza.layout import CadenzaSet
 from rtcore.challenges.cadenza.metadata import MIXTURE, SAMPLE_RATE_HZ, SUBMISSION_RATE_HZ
@@ -142,6 +143,8 @@ def copy_answers(checked: Checked, target: Path) -> None:
     ------
     ConfigError
         Where the folder has other files in it, which would be handed in as well.
+    AudioFileError
+        Where the folder cannot be made.
     """
     names = {path.name for path in checked.good}
     there = {path.name for path in target.iterdir()} if target.is_dir() else set()
@@ -149,7 +152,7 @@ def copy_answers(checked: Checked, target: Path) -> None:
     if strange:
         what = f"has {len(strange)} other files ({', '.join(strange[:3])}); name a new folder"
         raise ConfigError(str(target), what)
-    target.mkdir(parents=True, exist_ok=True)
+    made_folder(target)
     for path in checked.good:
         draft = target / f".rtcore-{path.name}.part"
         try:

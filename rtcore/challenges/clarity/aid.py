@@ -148,7 +148,7 @@ class Aid:
             One for each of `mics`, of one length.
         """
         if not self.mean:
-            return np.concatenate(signals, axis=0)
+            return signals[0] if len(signals) == 1 else np.concatenate(signals, axis=0)
         # In float32 and in this order, as CEC3's baseline does it.
         total = signals[0].astype(np.float32)
         for signal in signals[1:]:

@@ -22,7 +22,7 @@ from rtcore.challenges.clarity.scenes import read_scenes
 from rtcore.errors import ConfigError, DeviceError
 from rtcore.hearing.listener_files import read_json
 
-__all__ = ["SPLITS", "BuildSettings", "Split", "build", "with_rooms_of"]
+__all__ = ["SPLITS", "BuildSettings", "Split", "build", "heads_of", "with_rooms_of"]
 
 HEADS = (
     "BuK", "DADEC", "KEMAR", "VP_E1", "VP_E2", "VP_E4", "VP_E5", "VP_E6", "VP_E7", "VP_E8", "VP_E9",
@@ -275,6 +275,19 @@ def with_rooms_of(root: Path, split: Split) -> Split:
     first = split.first_room if split.first_room in numbers else min(numbers)
     count = next(n for n in range(1, len(numbers) + 2) if first + n not in numbers)
     return replace(split, first_room=first, rooms=min(split.rooms, count))
+
+
+def heads_of(root: Path) -> tuple[str, ...]:
+    """Give the heads that scenes may have: the challenge's, or those of a set without any of them.
+
+    Parameters
+    ----------
+    root : Path
+        ``clarity_data``; a head is in ``hrir/HRIRs_MAT``, with all its microphones.
+    """
+    places = [path.stem for path in (root / "hrir" / "HRIRs_MAT").glob(f"*-{_MICS[0]}.mat")]
+    found = sorted(place.removesuffix(f"-{_MICS[0]}") for place in places)
+    return HEADS if not found or set(found) & set(HEADS) else tuple(found)
 
 
 def _check_targets(path: Path, split: str) -> None:

@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtcore.audiofile import Writer, info, read
+from rtcore.audiofile import Writer, blocks, info, read
 from rtcore.batch import Job, Ledger, Outcome, fingerprint, run_jobs
 from rtcore.batch.ledger import made_folder
 from rtcore.challenges.chainprint import chain_print
@@ -22,7 +22,12 @@ from rtcore.challenges.people import Pair, People
 from rtcore.challenges.resampling import resampled
 from rtcore.errors import AudioFileError, ConfigError, RtcoreError
 
+if TYPE_CHECKING:
+    from rtcore.chain import Chain
+
 __all__ = ["EnhanceSettings", "Enhancer", "enhance", "enhance_jobs"]
+
+_PIECE_FRAMES = 65536
 
 
 @dataclass(frozen=True)
@@ -83,41 +88,61 @@ class Enhancer:
             and the peak.
         """
         listener = self.people.find(task.pair.listener, task.pair.named_in)
-        signals, rate = self._read(task.sounds)
+        rate, frames = self._fitting(task.sounds)
         chain = self.aid.chain(listener, rate)
         watch = FaultWatch(chain)
-        y = chain.render(self.aid.heard(signals).astype(chain.spec.dtype, copy=False))
-        watch.check()
         late = chain.latency_frames
+        played = self._played(task.sounds, chain)
         if self.settings.align:
-            y = y[:, late : late + signals[0].shape[1]]
+            played = _cut(played, late, frames)
         rate_out = self.settings.sample_rate or rate
-        facts = self._write(task.target, resampled(y, rate, rate_out), rate_out)
+        if rate_out != rate:
+            played = iter([resampled(np.concatenate(list(played), axis=1), rate, rate_out)])
+        facts = self._write(task.target, played, rate_out, watch)
         return {**facts, "latency_frames": late, "sample_rate_in": rate}
 
-    def _read(self, sounds: tuple[Path, ...]) -> tuple[list[np.ndarray], int]:
-        """Read the microphone pairs, which must fit one another."""
-        signals, rates = zip(*(read(path, "float64") for path in sounds), strict=True)
-        for path, signal, rate in zip(sounds, signals, rates, strict=True):
-            if len(signal) != EARS:
-                what = f"has {len(signal)} channels, and a pair of microphones has two"
+    def _fitting(self, sounds: tuple[Path, ...]) -> tuple[int, int]:
+        """Give rate and frames of the microphone pairs, which must fit one another."""
+        found = []
+        for path in sounds:
+            header = info(path)
+            if header.channels != EARS:
+                what = f"has {header.channels} channels, and a pair of microphones has two"
                 raise AudioFileError(f"{path}: {what}; take the set's own file")
-            if (signal.shape[1], rate) != (signals[0].shape[1], rates[0]):
-                what = f"has {signal.shape[1]} frames at {rate} Hz, and {sounds[0]} has "
-                what += f"{signals[0].shape[1]} at {rates[0]} Hz"
+            frames = read(path)[0].shape[1] if header.frames is None else header.frames
+            found.append((header.sample_rate, frames))
+            if found[0] != found[-1]:
+                what = f"has {frames} frames at {header.sample_rate} Hz, and {sounds[0]} has "
+                what += f"{found[0][1]} at {found[0][0]} Hz"
                 raise AudioFileError(f"{path}: {what}; render the scene again")
-        return list(signals), rates[0]
+        return found[0]
 
-    def _write(self, target: Path, y: np.ndarray, rate: int) -> dict[str, Any]:
-        peak = float(np.abs(y).max(initial=0.0))
-        if self.settings.compat and self.settings.subtype == "PCM_16":
-            y = np.where(y >= 1.0, -1.0, y)  # what the cast of 32768.0 to 16 bits gives
-        writer = Writer(target, rate, len(y), subtype=self.settings.subtype)
+    def _played(self, sounds: tuple[Path, ...], chain: Chain) -> Iterator[np.ndarray]:
+        """Play a scene from its files, and the tail, piece by piece."""
+        dtype = "float64" if self.aid.mean else chain.spec.dtype.name
+        step = chain.table.graph.block_frames  # the pieces keep what the chain was promised
+        frames = max(_PIECE_FRAMES - _PIECE_FRAMES % step, step)
+        pairs = [blocks(path, frames, dtype) for path in sounds]
+        for signals in zip(*pairs, strict=True):
+            heard = self.aid.heard(list(signals))
+            yield chain.process(heard.astype(chain.spec.dtype, copy=False))
+        yield chain.flush()
+
+    def _write(
+        self, target: Path, played: Iterator[np.ndarray], rate: int, watch: FaultWatch
+    ) -> dict[str, Any]:
+        """Write pieces as they come; the file gets its name if nothing failed up to the end."""
+        peak, wraps = 0.0, self.settings.compat and self.settings.subtype == "PCM_16"
+        writer = Writer(target, rate, EARS, subtype=self.settings.subtype)
         with writer as out:
-            out.write(y)
+            for piece in played:
+                peak = max(peak, -float(piece.min(initial=0.0)), float(piece.max(initial=0.0)))
+                # What the cast of 32768.0 to 16 bits gives.
+                out.write(np.where(piece >= 1.0, -1.0, piece) if wraps else piece)
+            watch.check()
         return {
             "sample_rate": rate,
-            "frames": y.shape[1],
+            "frames": writer.frames,
             "clipped": writer.clipped,
             "peak": peak,
         }
@@ -126,6 +151,14 @@ class Enhancer:
         """Give a fingerprint of all that an output depends on but its scene and its listener."""
         settings = [asdict(self.settings), self.aid.mics, self.aid.mean]
         return chain_print(self.aid.chain(NOBODY, sample_rate), settings)
+
+
+def _cut(pieces: Iterator[np.ndarray], start: int, frames: int) -> Iterator[np.ndarray]:
+    """Give `frames` frames of a stream from frame `start` on."""
+    position = 0
+    for piece in pieces:
+        yield piece[:, max(0, start - position) : max(0, start + frames - position)]
+        position += piece.shape[1]
 
 
 def enhance_jobs(
@@ -156,7 +189,7 @@ def enhance_jobs(
             if rate not in prints:
                 prints[rate] = enhancer.print(rate)
             key = fingerprint(prints[rate], sound_print, enhancer.people.text(pair.listener))
-        except AudioFileError:
+        except RtcoreError:  # the file, or a rate at which the chain cannot play
             key = ""  # matches nothing: the worker finds the same fault and reports it
         yield Job(pair.name, output, key, Task(pair, sounds, output))
 
@@ -194,7 +227,7 @@ def enhance(
     Raises
     ------
     ConfigError, PluginError
-        Where the chain cannot be built for the first scene that can be read.
+        Where the chain cannot be built for any of the scenes.
     """
     warm_up(enhancer, pairs, found.signals)
     jobs = enhance_jobs(pairs, found.signals, target, enhancer)
@@ -202,19 +235,40 @@ def enhance(
     yield from run_jobs(jobs, _work, ledger, setup=setup, **how)
 
 
-def warm_up(enhancer: Enhancer, pairs: list[Pair], signals: Signals) -> None:
+def warm_up(enhancer: Enhancer, pairs: list[Pair], signals: Signals) -> int | None:
     """Build the chain once before the workers do: they find its code compiled.
 
     What is wrong with the chain ends the run here, and not once for each pair.
+
+    Returns
+    -------
+    int or None
+        The sample rate of the first scene that the chain can play, in Hz; None where no scene can
+        be read.
+
+    Raises
+    ------
+    ConfigError, PluginError
+        Where it can play none of them.
     """
+    refused: dict[int, RtcoreError] = {}
     for pair in pairs:
         try:
             rate = info(signals.mix(pair.scene, enhancer.aid.mics[0])).sample_rate
         except AudioFileError:
             continue  # reported with its pair
-        chain = enhancer.aid.chain(NOBODY, rate)
+        if rate in refused:
+            continue
+        try:
+            chain = enhancer.aid.chain(NOBODY, rate)
+        except RtcoreError as error:  # one odd scene stops no other
+            refused[rate] = error
+            continue
         chain.render(np.zeros((chain.channels_in, chain.spec.max_frames), chain.spec.dtype))
-        return
+        return rate
+    for reason in refused.values():
+        raise reason
+    return None
 
 
 def check_target(target: Path, found: ClaritySet) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MICS", "at_ears", "room_tail"]
+__all__ = ["MICS", "at_ears", "response_to", "room_tail"]
 
 _RADIUS_M = 0.0875
 _SOUND_M_S = 344.0
@@ -21,6 +21,8 @@ MICS = tuple(np.degrees(d / _RADIUS_M) for d in (0.0, 0.0076, 0.0, -0.0076))
 _EAR_DEG = 90.0
 _BASE_DELAY_S = 0.001  # keeps all delays positive
 _SHADOW_MIN, _SHADOW_DEG = 0.1, 150.0
+#: Of half the sample rate: above it impulse responses fade out.
+_FULL_BAND = 0.7
 
 
 def at_ears(x: np.ndarray, azimuth_deg: float, mic: int, sample_rate: int) -> np.ndarray:
@@ -52,6 +54,39 @@ def at_ears(x: np.ndarray, azimuth_deg: float, mic: int, sample_rate: int) -> np
         for side in (1.0, -1.0)
     ]
     return np.stack(heard)[:, : len(x)]
+
+
+def response_to(direction: np.ndarray, mic: int, taps: int, sample_rate: int) -> np.ndarray:
+    """Give the impulse responses of a pair of microphones to a source anywhere around.
+
+    Parameters
+    ----------
+    direction : array, shape (3,)
+        Unit vector towards it: x ahead, y to the left, z up.
+    mic : int
+        0 to 3, an index of :data:`MICS`.
+    taps : int
+        How long.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    numpy.ndarray, shape (2, taps)
+        Left and right.
+    """
+    hz = np.fft.rfftfreq(taps, 1.0 / sample_rate)
+    # Delays between samples would ring on and on, were all as loud up to half the sample rate.
+    fall = np.clip((hz / (sample_rate / 2) - _FULL_BAND) / (1.0 - _FULL_BAND), 0.0, 1.0)
+    fade = 0.5 + 0.5 * np.cos(np.pi * fall)
+    ears = []
+    for side in (1.0, -1.0):
+        angle = np.radians(side * (_EAR_DEG - MICS[mic]))
+        towards = direction @ np.array([np.cos(angle), np.sin(angle), 0.0])
+        incidence_deg = float(np.degrees(np.arccos(np.clip(towards, -1.0, 1.0))))
+        spectrum = fade * _response(2.0 * np.pi * hz, incidence_deg)
+        ears.append(np.fft.irfft(spectrum, taps))
+    return np.stack(ears)
 
 
 def _response(omega: np.ndarray, incidence_deg: float) -> np.ndarray:

@@ -24,9 +24,9 @@ from rtcore.challenges.people import (
     read_people,
     read_scene_listeners,
 )
-from rtcore.errors import ConfigError
+from rtcore.errors import ConfigError, did_you_mean
 
-__all__ = ["EDITIONS", "OUTPUT", "ClaritySet", "Edition", "Signals", "find_set"]
+__all__ = ["EDITIONS", "OUTPUT", "ClaritySet", "Edition", "Signals", "find_set", "set_root"]
 
 #: What a hearing aid's output is called, after its scene and its listener.
 OUTPUT = "{scene}_{listener}_HA-output.wav"
@@ -151,7 +151,8 @@ class ClaritySet:
         """
         for scene in scenes:
             if scene not in self.heard.by_scene:
-                what = f"has no scene '{scene}'; name one of its {len(self.heard.by_scene)}"
+                hint = did_you_mean(scene, self.heard.by_scene)
+                what = f"has no scene '{scene}'{hint}; name one of its {len(self.heard.by_scene)}"
                 raise ConfigError(str(self.heard.path), what)
         return [pair for pair in self.pairs if not scenes or pair.scene in scenes]
 
@@ -188,10 +189,11 @@ def find_set(
     ConfigError
         Where one is missing, or there are several.
     """
-    root = _root(source)
+    root = set_root(source)
     folder = scenes or _scenes_folder(root, split)
     if not folder.is_dir():
-        raise ConfigError(str(folder), "is no folder of scenes; check --scenes and the set's name")
+        what = "is no folder of scenes; check --split, --scenes and the set's name"
+        raise ConfigError(str(folder), what)
     if split is None and folder.parent.parent == root:
         split = folder.parent.name
     signals = Signals(folder)
@@ -200,8 +202,14 @@ def find_set(
     return ClaritySet(signals, people, pairs, _edition(signals, pairs))
 
 
-def _root(source: Path) -> Path:
-    """Find the folder that has metadata/."""
+def set_root(source: Path) -> Path:
+    """Find the folder that has metadata/: this one, or ``clarity_data`` in it.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no such folder.
+    """
     if not source.is_dir():
         raise ConfigError(str(source), "is no folder; name the set's, with metadata/ in it")
     for folder in (source, source / "clarity_data"):

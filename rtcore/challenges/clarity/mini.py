@@ -12,6 +12,7 @@ import numpy as np
 
 from rtcore.audiofile import read, write
 from rtcore.challenges.clarity import head
+from rtcore.challenges.clarity.mini_rooms import HEAD, MICROPHONES, write_heads, write_room
 from rtcore.challenges.clarity.scenes import (
     RATE_HZ,
     Head,
@@ -38,6 +39,8 @@ _SPEECH_RMS = 0.0178  # 65 dB SPL
 _AFTER = 255  # frames that a head's impulse response of 256 adds to each file
 _INT16 = 32767.0 / 32768.0  # the official renderer writes 32767 times the sample, cut
 _DISTANCE_M = 1.5
+#: A scene that is built begins up to 2 s before its target and ends 1 s after it.
+_BUILT_LONGER_S = 3.0
 _AZIMUTHS_DEG = ((-60.0, 45.0, 90.0), (30.0, -90.0, -30.0), (75.0, -45.0, 120.0))
 #: Left and right ear, after Bisgaard; the challenge caps thresholds at 80 dB HL.
 _EARS = (("N3", "N3"), ("N4", "N4"), ("S2", "N3"), ("N2", "N4"))
@@ -62,6 +65,8 @@ class MiniSettings:
         Name of the set: "dev".
     seed : int
         The same seed gives the same bytes.
+    rooms : bool
+        Whether there is what the official builder and renderer need: about 4 MB for each scene.
     """
 
     scenes: int = 3
@@ -70,6 +75,7 @@ class MiniSettings:
     snr_db: tuple[float, float] = (0.0, 10.0)
     split: str = "dev"
     seed: int = 0
+    rooms: bool = False
 
 
 def make_mini(
@@ -153,7 +159,7 @@ class _Maker:
             SNR=round(float(rng.uniform(*self._settings.snr_db)), 4),
             listener=Head(
                 rotation=[Turn(sample=float(start + k), angle=90.0) for k in (0, 8820)],
-                hrir_filename=[f"MINI-{m}" for m in ("ED", "BTE_fr", "BTE_mid", "BTE_rear")],
+                hrir_filename=[f"{HEAD}-{mic}" for mic in MICROPHONES],
             ),
         )
         self._render(scene, _AZIMUTHS_DEG[number % len(_AZIMUTHS_DEG)], rng)
@@ -266,8 +272,35 @@ class _Maker:
             "masker_music_list": [],
             "mini": {"made_by": "rtcore clarity make-mini", "settings": asdict(self._settings)},
         }
+        if self._settings.rooms:
+            self._add_rooms(lists["masker_music_list"])
         for name, content in lists.items():
             write_json(folder / f"{name}.json", content)
+
+    def _add_rooms(self, music: list[dict[str, Any]]) -> None:
+        """Write what scenes are built and rendered from: the longest that the builder may draw."""
+        frames = round((self._settings.seconds + _BUILT_LONGER_S) * RATE_HZ)
+        for position, kind in enumerate(("noise", "speech"), 1):
+            self._masker(kind, frames, len(self.scenes), position)
+        name = "mini_music.wav"
+        (self._set / "interferers/music").mkdir()
+        write(self._set / "interferers/music" / name, _chords(frames), RATE_HZ, subtype="PCM_16")
+        music.append(
+            {"track": "mini", "artist": "mini", "album": "mini", "file": name, "type": "music",
+             "license": "", "dataset": self._settings.split, "nsamples": frames,
+             "duration": frames / RATE_HZ, "fs": RATE_HZ}
+        )  # fmt: skip
+        write_heads(self._root)
+        for number, room in enumerate(self._rooms):
+            rng = np.random.default_rng([self._settings.seed, number, 1])
+            write_room(self._set / "rooms", room, rng)
+
+
+def _chords(frames: int) -> np.ndarray:
+    """Play a plain chord every half second."""
+    t = np.arange(frames) / RATE_HZ
+    x = np.sum([np.sin(2.0 * np.pi * hz * t) for hz in (220.0, 277.2, 329.6, 440.0)], axis=0)
+    return np.asarray(0.1 * x * np.exp(-6.0 * (t % 0.5)))
 
 
 def _gains(target: np.ndarray, noise: np.ndarray, snr_db: float) -> tuple[float, float]:

@@ -183,6 +183,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     if target.resolve() == Path.cwd():
         raise ConfigError(str(target), "is the folder you are in; name a new folder in it")
     whole = target.resolve()
+    made_folder(target.parent)  # what is in the way has its own name, not that of a draft
     part = made_folder(whole.with_name(f".rtcore-{whole.name}.part"))
     with held(part, target):
         try:

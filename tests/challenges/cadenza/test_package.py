@@ -50,6 +50,15 @@ def test_good(answers):
     assert "2 files, ready to be handed in" in done.output
 
 
+@pytest.mark.parametrize("target", ["file", "file/E042"])
+def test_a_file_in_the_way(answers, target):
+    """It is told, as bad input."""
+    (answers[0].parents[1] / "file").write_text("mine")
+    done = invoke("cadenza", "package", "mini", "out", target)
+    assert 2 == done.exit_code
+    assert f"error: {target}: the folder cannot be made" in done.stderr
+
+
 def test_official_folder(answers):
     """The official enhanced_signals within a folder is found."""
     (answers[0].parent).rename(answers[0].parents[1] / "enhanced_signals")

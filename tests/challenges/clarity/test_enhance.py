@@ -96,6 +96,49 @@ def test_a_sound_with_nan_is_told(rtcore, mini):
     assert [] == list(OUT.glob("*.wav"))
 
 
+@pytest.mark.parametrize("odd", ["S06001", "S06002"])
+def test_a_scene_of_another_rate_fails_alone(rtcore, mini, odd):
+    """First or last in the list: the chain is for the others' rate, and they are done."""
+    mix = mini / f"dev/scenes/{odd}_mix_CH1.wav"
+    x, _ = read(mix)
+    write(mix, x, 48000, subtype="PCM_16")
+    run = rtcore("clarity", "enhance", "mini", "out", "--jobs", 1)
+    assert 1 == run.exit_code
+    assert 2 == run.stderr.count("is for 44100 Hz, and the scene has 48000 Hz")
+    assert "2 done, 0 skipped, 2 failed" in run.stdout
+
+
+@pytest.mark.parametrize("content", [{}, {"S06001": []}])
+def test_a_list_that_asks_for_nothing(rtcore, mini, content):
+    """It is told, and no folder is made."""
+    (mini / "metadata/scenes_listeners.dev.json").write_text(json.dumps(content))
+    run = rtcore("clarity", "enhance", "mini", "out")
+    assert 2 == run.exit_code
+    assert "scenes_listeners.dev.json: names no scene with a listener" in run.stderr
+    assert not Path("out").exists()
+
+
+def test_outputs_of_another_program_stay(rtcore, mini):
+    """A folder with such files that no run has written is refused; --again overwrites them."""
+    OUT.mkdir(parents=True)
+    foreign = OUT / "S06001_L0001_HA-output.wav"
+    foreign.write_text("mine")
+    run = rtcore("clarity", "enhance", "mini", "out", "--jobs", 1)
+    assert 2 == run.exit_code
+    assert "(S06001_L0001_HA-output.wav) that `clarity enhance` has not written" in run.stderr
+    assert [foreign] == list(OUT.iterdir())
+    assert "mine" == foreign.read_text()
+    run = rtcore("clarity", "enhance", "mini", "out", "--jobs", 1, "--again")
+    assert "4 done" in run.stdout
+
+
+def test_a_scene_that_is_not_in_the_list(rtcore, mini):
+    """The nearest one is shown."""
+    run = rtcore("clarity", "enhance", "mini", "out", "--scene", "S0600")
+    assert 2 == run.exit_code
+    assert "has no scene 'S0600' (did you mean 'S0600" in run.stderr
+
+
 def test_any_chain_hears_any_microphones(rtcore, mini):
     """Two pairs are four channels, in the order that was named; the side-car says what was done."""
     Path("chain.toml").write_text('[[plugin]]\nid = "mix"\ngains = [[0, 0, 1, 0], [0, 1, 0, 0]]\n')

@@ -137,6 +137,27 @@ def test_the_whole_flow_on_a_little_set(rtcore, mini):
     assert Path("a/si_unproc.csv").read_bytes() == Path("b/si_unproc.csv").read_bytes()
 
 
+def test_shares_and_repeats_lose_no_row(rtcore, mini, monkeypatch):
+    """A list has the rows of all runs: of shares that began before others ended, and of --again."""
+    from rtcore.challenges.clarity import evaluate as work
+
+    monkeypatch.setattr(haspi, "better_ear_haspi", lambda *_: haspi.Haspi(0.25, 0.5))
+    assert 0 == rtcore("clarity", "enhance", "mini", "out", "--jobs", 1, "-p", "gain").exit_code
+    words = ("clarity", "evaluate", "mini", "out", "--no-unprocessed", "--jobs", 1)
+    real = work.evaluate
+
+    def with_the_other_share(*given, **how):
+        yield from real(*given, **how)
+        monkeypatch.setattr(work, "evaluate", real)
+        assert 0 == rtcore(*words, "--shard", "2/2").exit_code
+
+    monkeypatch.setattr(work, "evaluate", with_the_other_share)
+    assert 0 == rtcore(*words, "--shard", "1/2").exit_code
+    assert 4 == len(read_scores(Path("out/si.csv")))
+    assert 0 == rtcore(*words, "--scene", "S06001", "--again").exit_code
+    assert 4 == len(read_scores(Path("out/si.csv")))
+
+
 def test_what_is_missing_is_told(rtcore, mini):
     """No outputs at all end the run; one that is missing fails alone."""
     run = rtcore("clarity", "evaluate", "mini", "out", "--jobs", 1)

@@ -64,6 +64,13 @@ class TestMini:
         target, _ = read("a/clarity_data/dev/targets/T001_MIN_00001.wav")
         assert np.abs(np.fft.rfft(target[0])).argmax() == 300 * 0.5, "the folder's tone"
 
+    def test_a_file_in_the_way_is_named(self, rtcore, home):
+        """By its own name, and not by that of a hidden folder."""
+        (home / "file").write_text("mine")
+        run = rtcore("clarity", "make-mini", "file/mini")
+        assert 2 == run.exit_code
+        assert "error: file: the folder cannot be made" in run.stderr
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [
@@ -229,6 +236,7 @@ def to_render(core, official):
     return core, official / "hrir/HRIRs_MAT", scene
 
 
+@pytest.mark.xdist_group("renderer")  # what pyclarity compiles for it takes ten seconds
 def test_scenes_are_rendered_as_the_official_renderer_does(rtcore, to_render):
     """The same bytes as the official call; a scene that lacks a file fails alone."""
     core, heads, scene = to_render
