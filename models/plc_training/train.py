@@ -147,7 +147,9 @@ class Trainer:
             with torch.autocast("cpu", torch.bfloat16):
                 mos = self.judge(disguise(heard[:some]), torch.randn(some, 64))
             parts["plcmos"] = mos.float().mean()
-            loss = loss + asked.guide * (4.5 - parts["plcmos"])
+            # The less is lost the less can be won, but for the listener that counts as much.
+            worth = (0.3 / share).clamp(max=3.0)
+            loss = loss + asked.guide * worth * (4.5 - parts["plcmos"])
         if asked.pesq > 0.0:
             parts["pesq"] = self.pesq(heard, clean).mean()
             loss = loss + asked.pesq * (4.5 - parts["pesq"])
