@@ -22,7 +22,7 @@ from onnx import TensorProto, helper
 
 from .graph import Graph
 from .network import Refiner
-from .transforms import long_power, newest, short_spectrum, sine_window, sound
+from .transforms import Transform, newest, sine_window
 from .validate import load
 
 WEIGHTS = ("int8", "float32")
@@ -46,56 +46,67 @@ def recurrent(graph: Graph, layer: torch.nn.GRU, x: str, number: int) -> str:
     return str(graph.add("Add", new, kept, name=f"next{number}"))
 
 
-def seen(graph: Graph, whole: str, network: Refiner, times: int) -> tuple[str, str]:
-    """Add what the network sees of a spectrum (1, 2, bins): that compressed, and the first layer."""
-    least = graph.hold(1e-9)
+def seen(
+    graph: Graph, whole: str, network: Refiner, near: Transform, far: Transform
+) -> tuple[str, str]:
+    """Add what the network sees of a spectrum (33, 2, J): that, compressed, and the first layer."""
     power = graph.add("ReduceSumSquare", whole, graph.ints(1), keepdims=1)
-    scale = graph.add("Pow", graph.add("Add", power, least), graph.hold(-0.25))
+    scale = graph.add("Pow", graph.add("Add", power, graph.hold(1e-9)), graph.hold(-0.25))
     compressed = graph.add("Mul", whole, scale)
-    row = graph.add("Reshape", compressed, graph.ints(1, 2 * network.bins))
-    power = long_power(graph, "frame", times * network.shape.context, times)
+    window = sine_window(far.frames) ** 2 * network.shape.context / far.frames
+    power = graph.add(
+        "ReduceSumSquare", far.forward(graph, "frame", window), graph.ints(1), keepdims=0
+    )
     level = graph.add("Log", graph.add("Add", power, graph.hold(1e-6)))
     level = graph.add("Mul", level, graph.hold(0.25 / np.log(10.0)))
-    x = graph.add("Concat", row, level, "lost", axis=1)
+    rows = [graph.add("Reshape", part, graph.ints(1, -1)) for part in (compressed, level)]
     weights, bias = (value.detach().numpy() for value in network.enter.parameters())
-    return compressed, graph.linear(x, weights, bias)
-
-
-def refined(graph: Graph, spectrum: str, x: str, network: Refiner) -> str:
-    """Add the last layer and what it does to a compressed spectrum (1, 2, bins)."""
     bins = network.bins
+    re, im, levels = (
+        near.inputs(weights[:, :bins]),
+        near.inputs(weights[:, bins : 2 * bins]),
+        far.inputs(weights[:, 2 * bins : -1]),
+    )
+    spectra = np.stack([re, im], axis=2).reshape(len(weights), -1)
+    weights = np.concatenate([spectra, levels.reshape(len(weights), -1), weights[:, -1:]], axis=1)
+    return compressed, graph.linear(graph.add("Concat", *rows, "lost", axis=1), weights, bias)
+
+
+def refined(graph: Graph, spectrum: str, x: str, network: Refiner, near: Transform) -> str:
+    """Add the last layer and what it does to a compressed spectrum (33, 2, J)."""
     weights, bias = (value.detach().numpy().copy() for value in network.leave.parameters())
-    bias[:bins] += 1.0
-    y = graph.add("Reshape", graph.linear(x, weights, bias), graph.ints(1, 4, bins))
+    bias[: network.bins] += 1.0
+    y = graph.linear(x, near.outputs(weights), near.outputs(bias))
+    y = graph.add("Reshape", y, graph.ints(len(near.bins), 4, -1))
     mask, cross, more = graph.add("Split", y, graph.ints(1, 1, 2), outputs=3, axis=1)
     turned = graph.add("Gather", spectrum, graph.ints(1, 0), axis=1)
     turned = graph.add("Mul", turned, graph.hold([[[-1.0], [1.0]]]))  # times the imaginary unit
     made = graph.add("Add", graph.add("Mul", spectrum, mask), graph.add("Mul", turned, cross))
     made = graph.add("Add", made, more)
-    power = graph.add("ReduceSumSquare", made, graph.ints(1), keepdims=1)
-    return str(graph.add("Mul", made, graph.add("Sqrt", graph.add("Add", power, graph.hold(1e-12)))))
+    return str(graph.add("Mul", made, graph.add("ReduceL2", made, graph.ints(1), keepdims=1)))
 
 
-def over_the_top(graph: Graph, samples: str, was: str, made: str, frames: int) -> tuple[str, str]:
+def over_the_top(
+    graph: Graph, samples: str, was: str, made: str, near: Transform
+) -> tuple[str, str]:
     """Let bins above the network's follow its highest ones.
 
     Gives what is to be restored of the bins below, and the frame to add: the classical one, as loud
     as the network made its top quarter.
     """
-    floor = graph.hold(1e-6)
+    floor, high = graph.hold(1e-6), graph.hold((near.once & (near.bins >= 120))[:, None, :])
 
     def power(parts: str) -> str:
-        end = graph.ints(np.iinfo(np.int64).max)
-        high = graph.add("Slice", parts, graph.ints(120), end, graph.ints(2))
-        square = graph.add("ReduceSumSquare", high, graph.ints(1, 2), keepdims=1)
+        top = graph.add("Mul", parts, high)
+        square = graph.add("ReduceSumSquare", top, graph.ints(0, 1, 2), keepdims=1)
         return str(graph.add("Add", square, floor))
 
     gain = graph.add("Sqrt", graph.add("Div", power(made), power(was)))
     gain = graph.add("Min", gain, graph.hold(1.5))
-    window = graph.hold(sine_window(frames)[None] ** 2)
-    above = graph.add("Mul", graph.add("Mul", samples, window), gain)
-    above = graph.add("Reshape", above, graph.ints(1, frames))
-    return graph.add("Sub", made, graph.add("Mul", was, gain)), above
+    below = graph.add("Sub", made, graph.add("Mul", was, gain))
+    shaped = graph.add("Mul", samples, graph.hold(sine_window(near.frames)[None] ** 2))
+    gain = graph.add("Reshape", gain, graph.ints(1, 1))
+    return below, graph.add("Mul", shaped, gain)
 
 
 def export(network: Refiner, times: int = 1, weights: str = "int8") -> onnx.ModelProto:
@@ -116,20 +127,28 @@ def export(network: Refiner, times: int = 1, weights: str = "int8") -> onnx.Mode
         From ``frame``, ``lost`` and the states ``h0`` and on to ``made`` and the next states.
     """
     shape, graph = network.shape, Graph(weights)
-    frames, patch = times * shape.context, 2 * times * shape.hop
-    samples = newest(graph, "frame", patch)
-    whole = short_spectrum(graph, samples, patch, times)
-    compressed, x = seen(graph, whole, network, times)
+    near = Transform(2 * times * shape.hop, shape.hop)
+    far = Transform(times * shape.context, shape.context // 2)
+    window = sine_window(near.frames)
+    samples = newest(graph, "frame", near.frames)
+    whole = near.forward(graph, samples, window / times)
+    compressed, x = seen(graph, whole, network, near, far)
     x = graph.add("LeakyRelu", x, alpha=float(network.bend.weight.detach()))
     for k, layer in enumerate(network.recurrent):
         x = graph.add("Add", x, recurrent(graph, layer, x, k))
-    spectrum = refined(graph, compressed, x, network)
+    spectrum = refined(graph, compressed, x, network, near)
     if times == 1:
-        sound(graph, spectrum, patch, times, "made")
+        near.backward(graph, spectrum, window, "made")
     else:
-        spectrum, above = over_the_top(graph, samples, whole, spectrum, patch)
-        graph.add("Add", sound(graph, spectrum, patch, times), above, name="made")
-    real, states = TensorProto.FLOAT, [[1, shape.hidden]] * shape.layers
+        spectrum, above = over_the_top(graph, samples, whole, spectrum, near)
+        graph.add("Add", near.backward(graph, spectrum, window * times), above, name="made")
+    return model_of(graph, network, near.frames, far.frames)
+
+
+def model_of(graph: Graph, network: Refiner, patch: int, frames: int) -> onnx.ModelProto:
+    """Give a graph its inputs and outputs."""
+    shape, real = network.shape, TensorProto.FLOAT
+    states = [[1, shape.hidden]] * shape.layers
     inputs = {"frame": [1, frames], "lost": [1, 1]}
     inputs |= {f"h{k}": size for k, size in enumerate(states)}
     outputs = {"made": [1, patch]} | {f"next{k}": size for k, size in enumerate(states)}
@@ -155,7 +174,9 @@ def main() -> None:
     asked = parser.parse_args()
     model = export(load(asked.checkpoint)[0], asked.times, asked.weights)
     asked.output.write_bytes(model.SerializeToString())
-    print(f"{asked.output}: {asked.output.stat().st_size / 1e6:.2f} MB, {len(model.graph.node)} nodes")
+    print(
+        f"{asked.output}: {asked.output.stat().st_size / 1e6:.2f} MB, {len(model.graph.node)} nodes"
+    )
 
 
 if __name__ == "__main__":
