@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Write a checkpoint as ``model.onnx``: samples in, samples out, one hop a call.
 
-Windows and transforms become matrices of the graph, so that whoever runs it needs no transform.
+Windows and transforms are part of the graph, so that whoever runs it needs none.  What a hop costs
+when it comes once in 10 ms is its memory and code, which are cold by then, not its arithmetic: so
+weights have 8 bits, and nodes are few.
 
 With ``--times 3`` the network of 16 kHz plays at 48 kHz: hops of 10 ms have bins of 50 Hz at either
 rate, so that it refines those below 8 kHz as it learnt; those above keep the classical guess, as
@@ -12,207 +14,154 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from .graph import Graph
 from .network import Refiner
+from .transforms import Transform, newest, sine_window
 from .validate import load
 
-
-def transform(window: np.ndarray, start: int, frames: int, bins: int) -> np.ndarray:
-    """Give the matrix that makes windowed real and imaginary parts of samples `start` and on."""
-    spectrum = np.fft.rfft(np.diag(window), axis=1)[:, :bins]
-    matrix = np.zeros((frames, 2 * bins))
-    matrix[start : start + len(window)] = np.concatenate([spectrum.real, spectrum.imag], axis=1)
-    return matrix
+WEIGHTS = ("int8", "float32")
 
 
-def restore(window: np.ndarray, bins: int) -> np.ndarray:
-    """Give the matrix that makes windowed samples of real and imaginary parts."""
-    eye = np.eye(bins, len(window) // 2 + 1)
-    parts = [np.fft.irfft(eye, len(window)), np.fft.irfft(1j * eye, len(window))]
-    return np.concatenate(parts) * window
-
-
-def sine_window(frames: int) -> np.ndarray:
-    """Give the window before and behind the network."""
-    return np.sin(np.pi * np.arange(frames) / frames)
-
-
-class Graph:
-    """Collects nodes and weights."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-        self._count = 0
-
-    def hold(self, name: str, values: np.ndarray, kind: type = np.float32) -> str:
-        """Add a weight."""
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values, kind), name))
-        return name
-
-    def matrix(self, name: str, values: np.ndarray, times: int) -> str:
-        """Add a matrix of a transform; for several times the rate it is large and kept in half."""
-        if times == 1:
-            return self.hold(name, values)
-        return self.add("Cast", self.hold(name, values, np.float16), to=TensorProto.FLOAT)
-
-    def add(
-        self, op: str, *inputs: str, name: str = "", outputs: int = 1, **attributes: Any
-    ) -> Any:
-        """Add a node; give the name of its output, or the names."""
-        self._count += 1
-        stem = name or f"{op.lower()}{self._count}"
-        names = [stem] if outputs == 1 else [f"{stem}_{k}" for k in range(outputs)]
-        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
-        return names[0] if outputs == 1 else names
-
-
-def gru(graph: Graph, layer: torch.nn.GRU, x: str, number: int) -> str:
-    """Add a recurrent layer whose state is an input and an output; x is (1, hidden)."""
-
-    def turned(values: torch.Tensor) -> np.ndarray:
-        reset, update, new = values.detach().numpy().reshape(3, layer.hidden_size, -1)
-        return np.concatenate([update, reset, new])
-
-    w = graph.hold(f"w{number}", turned(layer.weight_ih_l0)[None])
-    r = graph.hold(f"r{number}", turned(layer.weight_hh_l0)[None])
-    biases = [turned(layer.bias_ih_l0).ravel(), turned(layer.bias_hh_l0).ravel()]
-    b = graph.hold(f"b{number}", np.concatenate(biases)[None])
-    first = graph.hold(f"first{number}", np.array([0]), np.int64)
-    hidden = layer.hidden_size
-    sequence = graph.add("Unsqueeze", x, first)
-    graph.nodes.append(
-        helper.make_node(
-            "GRU",
-            [sequence, w, r, b, "", f"h{number}"],
-            ["", f"next{number}"],
-            hidden_size=hidden,
-            linear_before_reset=1,
-        )
+def recurrent(graph: Graph, layer: torch.nn.GRU, x: str, number: int) -> str:
+    """Add a recurrent layer whose state is an input and an output; all are (1, hidden)."""
+    size, before = layer.hidden_size, f"h{number}"
+    held = {name[:-3]: value.detach().numpy() for name, value in layer.named_parameters()}
+    parts = graph.ints(2 * size, size)
+    gates, new = graph.add(
+        "Split", graph.linear(x, held["weight_ih"], held["bias_ih"]), parts, outputs=2, axis=1
     )
-    return graph.add("Squeeze", f"next{number}", first)
-
-
-def export(network: Refiner, times: int = 1) -> onnx.ModelProto:
-    """Make the graph, for `times` the network's own sample rate."""
-    shape, bins, half = network.shape, network.bins, network.context_bins
-    graph = Graph()
-    frames, hop = times * shape.context, times * shape.hop
-    window = sine_window(2 * hop)
-    held = {name: value.detach().numpy() for name, value in network.named_parameters()}
-    short = graph.matrix("short", transform(window, frames - 2 * hop, frames, bins) / times, times)
-    long_window = sine_window(frames) ** 2
-    long = graph.matrix("long", transform(long_window, 0, frames, half) / times, times)
-
-    def number(name: str, value: float) -> str:
-        return graph.hold(name, np.array(value))
-
-    whole = graph.add("MatMul", "frame", short)
-    re, im = whole_re, whole_im = graph.add("Split", whole, outputs=2, axis=1, num_outputs=2)
-
-    def power(a: str, b: str, least: str) -> str:
-        return graph.add(
-            "Add", graph.add("Add", graph.add("Mul", a, a), graph.add("Mul", b, b)), least
-        )
-
-    shrink = graph.add("Pow", power(re, im, number("tiny", 1e-9)), number("minus_quarter", -0.25))
-    re, im = graph.add("Mul", re, shrink), graph.add("Mul", im, shrink)
-    a, b = graph.add("Split", graph.add("MatMul", "frame", long), outputs=2, axis=1, num_outputs=2)
-    level = graph.add(
-        "Mul",
-        graph.add("Log", power(a, b, number("least", 1e-6))),
-        number("share", 0.25 / np.log(10.0)),
+    gates_before, new_before = graph.add(
+        "Split", graph.linear(before, held["weight_hh"], held["bias_hh"]), parts, outputs=2, axis=1
     )
-    x = graph.add("Concat", re, im, level, "lost", axis=1)
-    x = graph.add(
-        "Gemm",
-        x,
-        graph.hold("enter", held["enter.weight"].T),
-        graph.hold("enter_b", held["enter.bias"]),
-    )
-    x = graph.add("PRelu", x, graph.hold("bend", held["bend.weight"]))
-    for k, layer in enumerate(network.recurrent):
-        x = graph.add("Add", x, gru(graph, layer, x, k))
-    y = graph.add(
-        "Gemm",
-        x,
-        graph.hold("leave", held["leave.weight"].T),
-        graph.hold("leave_b", held["leave.bias"]),
-    )
-    mask_re, mask_im, add_re, add_im = graph.add("Split", y, outputs=4, axis=1, num_outputs=4)
-    mask_re = graph.add("Add", mask_re, number("one", 1.0))
+    gates = graph.add("Sigmoid", graph.add("Add", gates, gates_before))
+    reset, update = graph.add("Split", gates, graph.ints(size, size), outputs=2, axis=1)
+    new = graph.add("Tanh", graph.add("Add", new, graph.add("Mul", reset, new_before)))
+    kept = graph.add("Mul", update, graph.add("Sub", before, new))
+    return str(graph.add("Add", new, kept, name=f"next{number}"))
 
-    def product(p: str, q: str) -> str:
-        return graph.add("Mul", p, q)
 
-    made_re = graph.add("Add", graph.add("Sub", product(re, mask_re), product(im, mask_im)), add_re)
-    made_im = graph.add("Add", graph.add("Add", product(re, mask_im), product(im, mask_re)), add_im)
-    grow = graph.add("Sqrt", power(made_re, made_im, number("tinier", 1e-12)))
-    made_re, made_im = product(made_re, grow), product(made_im, grow)
-    if times > 1:
-        made_re, made_im, above = over_the_top(
-            graph, window, (whole_re, whole_im), (made_re, made_im)
-        )
-    spectrum = graph.add("Concat", made_re, made_im, axis=1)
-    back = graph.matrix("restore", restore(window, bins) * times, times)
-    made = graph.add("MatMul", spectrum, back, name="made" if times == 1 else "")
-    if times > 1:
-        graph.add("Add", made, above, name="made")
-    real = TensorProto.FLOAT
-    states = [(1, 1, shape.hidden)] * shape.layers
-    inputs = [
-        helper.make_tensor_value_info("frame", real, [1, frames]),
-        helper.make_tensor_value_info("lost", real, [1, 1]),
-        *(helper.make_tensor_value_info(f"h{k}", real, s) for k, s in enumerate(states)),
-    ]
-    outputs = [
-        helper.make_tensor_value_info("made", real, [1, 2 * hop]),
-        *(helper.make_tensor_value_info(f"next{k}", real, s) for k, s in enumerate(states)),
-    ]
-    made = helper.make_graph(graph.nodes, "plc", inputs, outputs, graph.weights)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+def seen(
+    graph: Graph, whole: str, network: Refiner, near: Transform, far: Transform
+) -> tuple[str, str]:
+    """Add what the network sees of a spectrum (33, 2, J): that, compressed, and the first layer."""
+    power = graph.add("ReduceSumSquare", whole, graph.ints(1), keepdims=1)
+    scale = graph.add("Pow", graph.add("Add", power, graph.hold(1e-9)), graph.hold(-0.25))
+    compressed = graph.add("Mul", whole, scale)
+    window = sine_window(far.frames) ** 2 * network.shape.context / far.frames
+    power = graph.add(
+        "ReduceSumSquare", far.forward(graph, "frame", window), graph.ints(1), keepdims=0
+    )
+    level = graph.add("Log", graph.add("Add", power, graph.hold(1e-6)))
+    level = graph.add("Mul", level, graph.hold(0.25 / np.log(10.0)))
+    rows = [graph.add("Reshape", part, graph.ints(1, -1)) for part in (compressed, level)]
+    weights, bias = (value.detach().numpy() for value in network.enter.parameters())
+    bins = network.bins
+    re, im, levels = (
+        near.inputs(weights[:, :bins]),
+        near.inputs(weights[:, bins : 2 * bins]),
+        far.inputs(weights[:, 2 * bins : -1]),
+    )
+    spectra = np.stack([re, im], axis=2).reshape(len(weights), -1)
+    weights = np.concatenate([spectra, levels.reshape(len(weights), -1), weights[:, -1:]], axis=1)
+    return compressed, graph.linear(graph.add("Concat", *rows, "lost", axis=1), weights, bias)
+
+
+def refined(graph: Graph, spectrum: str, x: str, network: Refiner, near: Transform) -> str:
+    """Add the last layer and what it does to a compressed spectrum (33, 2, J)."""
+    weights, bias = (value.detach().numpy().copy() for value in network.leave.parameters())
+    bias[: network.bins] += 1.0
+    y = graph.linear(x, near.outputs(weights), near.outputs(bias))
+    y = graph.add("Reshape", y, graph.ints(len(near.bins), 4, -1))
+    mask, cross, more = graph.add("Split", y, graph.ints(1, 1, 2), outputs=3, axis=1)
+    turned = graph.add("Gather", spectrum, graph.ints(1, 0), axis=1)
+    turned = graph.add("Mul", turned, graph.hold([[[-1.0], [1.0]]]))  # times the imaginary unit
+    made = graph.add("Add", graph.add("Mul", spectrum, mask), graph.add("Mul", turned, cross))
+    made = graph.add("Add", made, more)
+    return str(graph.add("Mul", made, graph.add("ReduceL2", made, graph.ints(1), keepdims=1)))
 
 
 def over_the_top(
-    graph: Graph, window: np.ndarray, before: tuple[str, str], after: tuple[str, str]
-) -> tuple[str, str, str]:
+    graph: Graph, samples: str, was: str, made: str, near: Transform
+) -> tuple[str, str]:
     """Let bins above the network's follow its highest ones.
 
-    Gives what is to be restored of the bins below, real and imaginary, and the frame to add: the
-    classical one, as loud as the network made its top quarter.
+    Gives what is to be restored of the bins below, and the frame to add: the classical one, as loud
+    as the network made its top quarter.
     """
-    frames = len(window)
-    start = graph.hold("frame_start", np.array([-frames]), np.int64)
-    end = graph.hold("frame_end", np.array([np.iinfo(np.int64).max]), np.int64)
-    axis = graph.hold("second", np.array([1]), np.int64)
-    top = graph.hold("top", np.array([120]), np.int64)
+    floor, high = graph.hold(1e-6), graph.hold((near.once & (near.bins >= 120))[:, None, :])
 
-    def power(parts: tuple[str, str]) -> str:
-        high = [graph.add("Slice", part, top, end, axis) for part in parts]
-        squares = [graph.add("Mul", part, part) for part in high]
-        return graph.add("ReduceSum", graph.add("Add", *squares), axis)
+    def power(parts: str) -> str:
+        top = graph.add("Mul", parts, high)
+        square = graph.add("ReduceSumSquare", top, graph.ints(0, 1, 2), keepdims=1)
+        return str(graph.add("Add", square, floor))
 
-    floor = graph.hold("little", np.array(1e-6))
-    ratio = graph.add(
-        "Div", graph.add("Add", power(after), floor), graph.add("Add", power(before), floor)
+    gain = graph.add("Sqrt", graph.add("Div", power(made), power(was)))
+    gain = graph.add("Min", gain, graph.hold(1.5))
+    below = graph.add("Sub", made, graph.add("Mul", was, gain))
+    shaped = graph.add("Mul", samples, graph.hold(sine_window(near.frames)[None] ** 2))
+    gain = graph.add("Reshape", gain, graph.ints(1, 1))
+    return below, graph.add("Mul", shaped, gain)
+
+
+def export(network: Refiner, times: int = 1, weights: str = "int8") -> onnx.ModelProto:
+    """Make the graph.
+
+    Parameters
+    ----------
+    network : Refiner
+        The network.
+    times : int
+        How often the network's own sample rate it shall play.
+    weights : str
+        ``"int8"`` or ``"float32"``.
+
+    Returns
+    -------
+    ModelProto
+        From ``frame``, ``lost`` and the states ``h0`` and on to ``made`` and the next states.
+    """
+    shape, graph = network.shape, Graph(weights)
+    near = Transform(2 * times * shape.hop, shape.hop)
+    far = Transform(times * shape.context, shape.context // 2)
+    window = sine_window(near.frames)
+    samples = newest(graph, "frame", near.frames)
+    whole = near.forward(graph, samples, window / times)
+    compressed, x = seen(graph, whole, network, near, far)
+    x = graph.add("LeakyRelu", x, alpha=float(network.bend.weight.detach()))
+    for k, layer in enumerate(network.recurrent):
+        x = graph.add("Add", x, recurrent(graph, layer, x, k))
+    spectrum = refined(graph, compressed, x, network, near)
+    if times == 1:
+        near.backward(graph, spectrum, window, "made")
+    else:
+        spectrum, above = over_the_top(graph, samples, whole, spectrum, near)
+        graph.add("Add", near.backward(graph, spectrum, window * times), above, name="made")
+    return model_of(graph, network, near.frames, far.frames)
+
+
+def model_of(graph: Graph, network: Refiner, patch: int, frames: int) -> onnx.ModelProto:
+    """Give a graph its inputs and outputs."""
+    shape, real = network.shape, TensorProto.FLOAT
+    states = [[1, shape.hidden]] * shape.layers
+    inputs = {"frame": [1, frames], "lost": [1, 1]}
+    inputs |= {f"h{k}": size for k, size in enumerate(states)}
+    outputs = {"made": [1, patch]} | {f"next{k}": size for k, size in enumerate(states)}
+    made = helper.make_graph(
+        graph.nodes,
+        "plc",
+        [helper.make_tensor_value_info(name, real, size) for name, size in inputs.items()],
+        [helper.make_tensor_value_info(name, real, size) for name, size in outputs.items()],
+        graph.weights,
     )
-    most = graph.hold("most", np.array(1.5))
-    gain = graph.add("Min", graph.add("Sqrt", ratio), most)
-    newest = graph.add("Slice", "frame", start, end, axis)
-    shaped = graph.add("Mul", newest, graph.hold("squared_window", window[None] ** 2))
-    below = [
-        graph.add("Sub", made, graph.add("Mul", was, gain))
-        for made, was in zip(after, before, strict=True)
-    ]
-    return below[0], below[1], graph.add("Mul", shaped, gain)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def main() -> None:
@@ -221,10 +170,13 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--times", type=int, default=1, help="how often 16 kHz the sample rate is")
+    parser.add_argument("--weights", choices=WEIGHTS, default=WEIGHTS[0])
     asked = parser.parse_args()
-    model = export(load(asked.checkpoint)[0], asked.times)
+    model = export(load(asked.checkpoint)[0], asked.times, asked.weights)
     asked.output.write_bytes(model.SerializeToString())
-    print(f"{asked.output}: {asked.output.stat().st_size / 1e6:.2f} MB")
+    print(
+        f"{asked.output}: {asked.output.stat().st_size / 1e6:.2f} MB, {len(model.graph.node)} nodes"
+    )
 
 
 if __name__ == "__main__":

@@ -26,15 +26,17 @@ def draw_losses(hops: int, rng: np.random.Generator) -> np.ndarray:
     packet = 2 if rng.random() < 0.85 else 1
     packets = -(-hops // packet)
     lost = np.zeros(packets, bool)
-    # Loss rates of 5 to 60 %, mean bursts of 1 to 7 packets.
-    stay = 1.0 - 1.0 / rng.uniform(1.05, 7.0)
-    rate = rng.uniform(0.05, 0.6)
+    # Half of the clips lose little: 3 to 20 %, mean bursts of 1 to 4 packets; the others 5 to 60 %,
+    # of 1 to 7.
+    little = rng.random() < 0.5
+    stay = 1.0 - 1.0 / rng.uniform(1.05, 4.0 if little else 7.0)
+    rate = rng.uniform(0.03, 0.2) if little else rng.uniform(0.05, 0.6)
     enter = min(1.0, rate / (1.0 - rate) * (1.0 - stay))
     state = False
     for k in range(packets):
         state = rng.random() < (stay if state else enter)
         lost[k] = state
-    if rng.random() < 0.3:
+    if not little and rng.random() < 0.4:
         burst = int(rng.uniform(0.12, 1.0) * 1000 / HOP_MS / packet)
         start = int(rng.integers(0, max(1, packets - burst)))
         lost[start : start + burst] = True

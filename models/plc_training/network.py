@@ -177,6 +177,10 @@ class Player(nn.Module):
         """
         re, im = spectrum.chunk(2, dim=-1)
         frames = torch.fft.irfft(torch.complex(re, im), n=2 * self.hop) * self.window
+        return self.join(frames, real, lost)
+
+    def join(self, frames: Tensor, real: Tensor, lost: Tensor) -> Tensor:
+        """Put windowed frames (batch, hops, 2 hop) in the place of lost hops; see above."""
         ends = nn.functional.pad(frames[:, :-1, self.hop :], (0, 0, 1, 0))
         made = ends + frames[..., : self.hop]
         fade = self.fade

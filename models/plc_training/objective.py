@@ -54,6 +54,24 @@ def band_distances(heard: Tensor, clean: Tensor, lost_share: Tensor) -> tuple[Te
     return apart.abs().mean(), (everywhere - everywhere.mean()).abs().mean()
 
 
+def hop_buzz(heard: Tensor, clean: Tensor, lost: Tensor) -> Tensor:
+    """Give by how much lost hops resemble the ones before more than those of the clean sound do.
+
+    A network whose state has come to rest gives the same frame again and again, which buzzes at
+    the rate of the hops.
+    """
+    gone = lost[:, 1:] & lost[:, :-1]
+
+    def likeness(x: Tensor) -> Tensor:
+        hops = x.view(*lost.shape, -1)
+        size = hops.norm(dim=-1)
+        product = (hops[:, 1:] * hops[:, :-1]).sum(dim=-1)
+        return product / (size[:, 1:] * size[:, :-1] + 1e-5)
+
+    excess = nn.functional.relu(likeness(heard) - likeness(clean).clamp_min(0.2))
+    return (excess * gone).sum() / (gone.sum() + 1.0)
+
+
 def disguise(x: Tensor) -> Tensor:
     """Shift, scale and dither sounds a little, so that a judge is pleased by no accident."""
     shift = int(torch.randint(0, 256, ()))

@@ -25,7 +25,7 @@ from .base import extrapolated
 from .corpus import Corpus
 from .losses import draw_losses
 from .network import Player, Refiner, Shape
-from .objective import Plcmos, band_distances, disguise, spectral_distance
+from .objective import Plcmos, band_distances, disguise, hop_buzz, spectral_distance
 from .pesq import PesqLike
 from .stoi import StoiLike
 
@@ -69,6 +69,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--guide", type=float, default=0.0, help="weight of PLCMOS")
     parser.add_argument("--pesq", type=float, default=0.0, help="weight of what resembles PESQ")
     parser.add_argument("--stoi", type=float, default=0.0, help="weight of what resembles STOI")
+    parser.add_argument("--buzz", type=float, default=0.0, help="weight of hops like the last")
     parser.add_argument("--bands", type=float, default=0.0, help="weight of powers in bands")
     text = "share of batches whose extrapolation is made at 48 kHz, as the full-band model has it"
     parser.add_argument("--full-band", type=float, default=0.0, help=text)
@@ -142,12 +143,17 @@ class Trainer:
         if asked.bands > 0.0:
             parts["bands"], parts["colour"] = band_distances(heard, clean, share)
             loss = loss + asked.bands * (parts["bands"] + 4.0 * parts["colour"])
+        if asked.buzz > 0.0:
+            parts["buzz"] = hop_buzz(heard, clean, lost)
+            loss = loss + asked.buzz * parts["buzz"]
         if self.judge is not None:
             some = asked.batch // 2  # half of the clips: judging costs as much as all the rest
             with torch.autocast("cpu", torch.bfloat16):
                 mos = self.judge(disguise(heard[:some]), torch.randn(some, 64))
             parts["plcmos"] = mos.float().mean()
-            loss = loss + asked.guide * (4.5 - parts["plcmos"])
+            # The less is lost the less can be won, but for the listener that counts as much.
+            worth = (0.3 / share).clamp(max=3.0)
+            loss = loss + asked.guide * worth * (4.5 - parts["plcmos"])
         if asked.pesq > 0.0:
             parts["pesq"] = self.pesq(heard, clean).mean()
             loss = loss + asked.pesq * (4.5 - parts["pesq"])

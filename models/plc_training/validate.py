@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Score a checkpoint on clips of speakers that training never heard."""
+"""Score checkpoints, or their models for 16 kHz, on clips of speakers unheard in training."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 
 from rtcore.challenges.plc.loss_models import parse_model
@@ -16,7 +18,7 @@ from .base import extrapolated
 from .corpus import Corpus
 from .network import Player, Refiner, Shape
 
-HOP = 160
+HOP, FADE = 160, 80
 LOSSES = (
     "gilbert:0.04,0.5",
     "gilbert:0.05,0.33",
@@ -46,7 +48,7 @@ def load(path: Path) -> tuple[Refiner, Player]:
     shape = Shape(**held["shape"])
     network = Refiner(shape)
     network.load_state_dict(held["network"])
-    return network.eval(), Player(shape, 5 * shape.rate_hz // 1000)
+    return network.eval(), Player(shape, FADE)
 
 
 @torch.no_grad()
@@ -58,6 +60,32 @@ def play(network: Refiner, player: Player, x: np.ndarray, lost: np.ndarray) -> n
     return player.synthesise(refined, torch.from_numpy(x).view(1, -1, HOP), gone)[0].numpy()
 
 
+def exported(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Give the concealing of a clip by a model that :mod:`.export` wrote, hop by hop."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    size = {tensor.name: tensor.shape for tensor in session.get_inputs()}
+    names = [tensor.name for tensor in session.get_outputs()]
+    player = Player(Shape(), FADE)
+
+    def conceal(x: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        pairs = extrapolated(x, lost, 16000, HOP)
+        earlier = size["frame"][1] - 2 * HOP
+        known = np.concatenate([np.zeros(earlier, np.float32), pairs[:, :HOP].ravel()])
+        states = {name: np.zeros(size[name], np.float32) for name in size if name[0] == "h"}
+        made = []
+        for k, pair in enumerate(pairs):
+            frame = np.concatenate([known[k * HOP : k * HOP + earlier], pair])[None]
+            gone = np.array([[lost[k]]], np.float32)
+            outputs = session.run(names, {"frame": frame, "lost": gone, **states})
+            given = dict(zip(names, outputs, strict=True))
+            states = {name: given[f"next{name[1:]}"] for name in states}
+            made.append(torch.from_numpy(given["made"]))
+        real = torch.from_numpy(x).view(1, -1, HOP)
+        return player.join(torch.stack(made, dim=1), real, torch.from_numpy(lost)[None])[0].numpy()
+
+    return conceal
+
+
 def main() -> None:
     """Print means of all measures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -65,7 +93,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--measures", nargs="+", default=["plcmos", "pesq", "stoi"])
     parser.add_argument("--only", nargs="*", default=["clean", "zero", "pitch"])
-    parser.add_argument("checkpoint", type=Path, nargs="*")
+    parser.add_argument("checkpoint", type=Path, nargs="*", help="or a model.onnx")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     clips = validation_clips(Corpus.load(asked.corpus), asked.clips)
@@ -75,6 +103,9 @@ def main() -> None:
     systems["pitch"] = pitch
     systems = {name: system for name, system in systems.items() if name in asked.only}
     for path in asked.checkpoint:
+        if path.suffix == ".onnx":
+            systems[str(path)] = exported(path)
+            continue
         network, player = load(path)
         systems[str(path)] = lambda x, lost, n=network, p=player: play(n, p, x, lost)
     for name, system in systems.items():
