@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""What can be named by a path, such as ``plugin/nalr/audiogram``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rtcore.chain import Chain
+from rtcore.chain.export import plain
+from rtcore.errors import ConfigError, ParameterError, RemoteError, did_you_mean
+from rtcore.plugin import Param, Plugin, Setting
+
+#: Paths of the engine itself.
+ENGINE = ("engine/state", "engine/volume_db", "engine/bypass", "engine/mute")
+
+
+def plugin_path(path: str) -> tuple[int | str, str]:
+    """Part ``plugin/WHICH/NAME``; which is an id, a number, or a place in the chain.
+
+    Raises
+    ------
+    RemoteError
+        Where it is no such path.
+    """
+    parts = path.split("/")
+    if len(parts) != 3 or parts[0] != "plugin" or not all(parts):
+        hint = did_you_mean(path, ENGINE)
+        msg = (
+            f"{path[:80]!r} is no path{hint}; write plugin/ID/PARAMETER, or one of "
+            f"{', '.join(ENGINE)}"
+        )
+        raise RemoteError(msg)
+    which = parts[1]
+    number = which.isascii() and which.isdigit() and len(which) < 6
+    return (int(which) if number else which), parts[2]
+
+
+def find_value(chain: Chain, path: str) -> tuple[int, str]:
+    """Find the number of a path's plugin in a chain, and the name of its parameter.
+
+    Raises
+    ------
+    ParameterError
+        Where there is none.
+    """
+    which, name = plugin_path(path)
+    number = chain.find(which)
+    plugin = chain.nodes[number].node.plugin
+    known = {**plugin.params, **plugin.settings}
+    if name not in known:
+        what = (
+            f"no such parameter of '{plugin.id}'{did_you_mean(name, known)}; it has: "
+            f"{', '.join(known) or 'none'}"
+        )
+        raise ParameterError(path, what)
+    return number, name
+
+
+def read_value(chain: Chain, path: str) -> Any:
+    """Give the value of a path, as JSON can hold it."""
+    number, name = find_value(chain, path)
+    return _shown(chain.nodes[number].node.plugin.values[name], path)
+
+
+def _shown(value: Any, path: str) -> Any:
+    try:
+        return plain(value, path)
+    except ConfigError:  # an object of some plugin's own
+        return repr(value)
+
+
+def write_values(chain: Chain, values: Mapping[str, Any]) -> None:
+    """Change parameters; where one value is refused, none is changed.
+
+    Raises
+    ------
+    RtcoreError
+        Naming the path.
+    """
+    wished: dict[int, dict[str, Any]] = {}
+    for path, value in values.items():
+        number, name = find_value(chain, path)
+        if name in wished.setdefault(number, {}):
+            msg = f"{path}: this parameter is named twice in one message; give it once"
+            raise RemoteError(msg)
+        wished[number][name] = value
+    if len(wished) > 1:  # else the change itself checks everything first
+        for number, settings in wished.items():
+            chain.nodes[number].node.plugin.update(**settings)
+    for number, settings in wished.items():
+        chain.update(number, **settings)
+
+
+def describe(chain: Chain) -> list[dict[str, Any]]:
+    """List the plugins of a chain with all that can be turned."""
+    return [
+        {
+            "number": number,
+            "id": placed.node.plugin.id,
+            "place": placed.path,
+            "latency_frames": placed.node.latency_frames,
+            "parameters": _parameters(placed.node.plugin, placed.path),
+        }
+        for number, placed in enumerate(chain.nodes)
+    ]
+
+
+def _parameters(plugin: Plugin, place: str) -> dict[str, Any]:
+    values = plugin.values
+    declared: dict[str, Param | Setting] = {**plugin.params, **plugin.settings}
+    return {
+        name: {
+            "value": _shown(values[name], f"{place}.{name}"),
+            "kind": "live" if isinstance(one, Param) else "setting",
+            "min": one.min,
+            "max": one.max,
+            "unit": one.unit,
+            "choices": [_shown(c, name) for c in getattr(one, "choices", None) or ()] or None,
+            "doc": one.doc,
+        }
+        for name, one in declared.items()
+    }
