@@ -255,11 +255,12 @@ def _refusal(verb: str, error: ValidationError) -> RemoteError:
 
 
 def write(message: Any) -> bytes:
-    """Write a message as JSON, in ASCII; numbers that JSON does not know become null."""
+    """Write a message as JSON, in ASCII; numbers that JSON does not know become null, objects texts."""
     try:
-        return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
+        text = json.dumps(message, allow_nan=False, default=str, separators=(",", ":"))
     except ValueError:
-        return json.dumps(_finite(message), separators=(",", ":")).encode("ascii")
+        text = json.dumps(_finite(message), default=str, separators=(",", ":"))
+    return text.encode("ascii")
 
 
 def _finite(value: Any) -> Any:
