@@ -255,7 +255,7 @@ def _refusal(verb: str, error: ValidationError) -> RemoteError:
 
 
 def write(message: Any) -> bytes:
-    """Write a message as JSON, in ASCII; numbers that JSON does not know become null, objects texts."""
+    """Write a message as ASCII JSON; what JSON does not know becomes null or a text."""
     try:
         text = json.dumps(message, allow_nan=False, default=str, separators=(",", ":"))
     except ValueError:

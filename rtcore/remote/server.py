@@ -140,7 +140,8 @@ class Server:
             "mistakes": counts.mistakes,
         }
         switches = {key: self.player.read(f"engine/{key}") for key in ("bypass", "mute")}
-        return {**engine.stats(), **switches, "control": control}
+        safety = engine.safety.enabled
+        return {**engine.stats(), **switches, "safety": safety, "control": control}
 
     def _run(self) -> None:
         while not self._quit.is_set():
