@@ -6,7 +6,9 @@
   client whose key the server does not know is turned away before its first message.
 * Nothing lingers: closing never waits for a peer.  Every queue has a bound (the high-water mark),
   and a message above ``max_bytes`` closes its connection before it takes memory.
-* A peer that stops answering heart-beats is dropped after a few seconds.
+* A peer that has gone without a word is dropped after a few seconds: by heart-beats where a socket
+  only publishes, and by the system's probes (TCP keep-alive) elsewhere.  A heart-beat that runs out
+  while a queue of received messages is full ends the whole process (libzmq's issue 3937).
 * A socket belongs to the thread that uses it.
 """
 
@@ -144,8 +146,12 @@ class Sockets:
         socket.sndhwm = socket.rcvhwm = hwm
         socket.maxmsgsize = max_bytes
         socket.ipv6 = ":" in address.host
-        socket.heartbeat_ivl = _HEARTBEAT_MS
-        socket.heartbeat_timeout = _SILENT_MS
+        if kind == zmq.PUB:
+            socket.heartbeat_ivl = _HEARTBEAT_MS
+            socket.heartbeat_timeout = _SILENT_MS
+        socket.tcp_keepalive = 1
+        socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = _HEARTBEAT_MS // 1000
+        socket.tcp_keepalive_cnt = _SILENT_MS // _HEARTBEAT_MS
         socket.handshake_ivl = _SILENT_MS
         socket.reconnect_ivl_max = _HEARTBEAT_MS
         return socket
