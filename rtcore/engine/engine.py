@@ -158,6 +158,10 @@ class Engine:
         """``idle``, ``starting``, ``running``, ``reopening``, ``failed`` or ``stopped``."""
         return self._state.value
 
+    def clock(self) -> tuple[int, int]:
+        """Give the frames played, and the monotonic time in ns at which the last block began."""
+        return self._native.clock()
+
     @property
     def notes(self) -> list[str]:
         """What the system did not grant, one line each."""

@@ -20,6 +20,8 @@ MOST = 1e-3
 MOST_FAR = 1e-2
 FAR_S = 0.005
 _WINDOW_S = 1.0
+_NEAR_S = 0.001  # so near, or after so long, what is left of the error is drift
+_SETTLED_S = 10.0
 
 
 class RateLoop:
@@ -34,6 +36,7 @@ class RateLoop:
     def __init__(self, packet_s: float) -> None:
         self.drift = 0.0
         self.step = 1.0
+        self._since_s = 0.0
         self._seen: deque[float] = deque(maxlen=max(3, round(_WINDOW_S / packet_s)))
 
     def see(self, depth_s: float) -> None:
@@ -54,6 +57,7 @@ class RateLoop:
     def forget(self) -> None:
         """Begin with a new stream; what is known of the clocks is kept."""
         self._seen.clear()
+        self._since_s = 0.0
         self.step = 1.0 + self.drift
 
     def turn(self, target_s: float, elapsed_s: float) -> float:
@@ -75,9 +79,11 @@ class RateLoop:
         if depth_s is None or self.lowest_s is None:
             return self.step
         error_s = depth_s - target_s
+        self._since_s += elapsed_s
         far = abs(error_s) > FAR_S
         most = MOST_FAR if far else MOST
-        if not far:  # else the integral would wind up on the way
+        settled = abs(error_s) < _NEAR_S or self._since_s > _SETTLED_S
+        if settled and not far:  # else the integral would wind up on the way to the target
             self.drift += NATURAL * NATURAL * error_s * elapsed_s
             self.drift = min(max(self.drift, -MOST), MOST)
         wanted = self.drift + 2.0 * NATURAL * error_s

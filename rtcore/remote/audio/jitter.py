@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from rtcore.engine.inlet import FAR, LATE, PUT, TWICE, Inlet
+from rtcore.engine.inlet import FAR, LATE, TWICE, Inlet
 from rtcore.errors import StreamError
 from rtcore.remote.audio.drift import RateLoop
 from rtcore.remote.audio.packets import Format, Packet
@@ -23,6 +23,7 @@ from rtcore.remote.audio.packets import Format, Packet
 TURN_S = 0.1
 #: So much deeper than the target for a second, and the stream begins anew.
 DEEP_S = 0.1
+_VERY_DEEP_S = 0.5  # and at once
 _LATE_S = 0.2  # nothing but late packets for so long: begin anew
 _GONE_S = 2.0
 _HISTORY_S = 10.0
@@ -88,7 +89,7 @@ class JitterBuffer:
         self._began = 0.0
         self._last_ns = 0
         self._last_turn = time.monotonic()
-        self._late_run = 0
+        self._timely_ns = 0
         self._transit: float | None = None
         self._delays: deque[float] = deque(maxlen=round(_HISTORY_S / form.seconds))
         self._band: list[float] | None = None
@@ -115,21 +116,32 @@ class JitterBuffer:
         if margin is not None:
             self.rate.see(margin / self.form.sample_rate)
         self.twice += int(done == TWICE)
-        self._late_run = self._late_run + 1 if done == LATE else 0
         self.late += int(done == LATE)
-        hopeless = self._late_run * self.form.seconds >= _LATE_S
-        if done == FAR or (done == LATE and hopeless):
+        if done != LATE:
+            self._timely_ns = arrival_ns
+        if self._hopeless(done, margin, arrival_ns):
             self._begin(packet.sequence, arrival_ns)
             self.inlet.put(packet.sequence, captured_ns, packet.samples)
-        elif done == PUT and (self.rate.lowest_s or 0.0) > self.target_s + DEEP_S:
-            self._begin(packet.sequence, arrival_ns)
-            self.inlet.put(packet.sequence, captured_ns, packet.samples)
+
+    def _hopeless(self, done: int, margin: float | None, arrival_ns: int) -> bool:
+        """Say whether a stream must begin anew: its packets come far too early or too late.
+
+        Behind a stall many late packets come at once, and then timely ones: that is no reason.
+        """
+        if done == LATE:
+            return arrival_ns - self._timely_ns > _LATE_S * 1e9
+        if done == FAR:
+            return True
+        at_once = margin is not None and (
+            margin / self.form.sample_rate > self.target_s + _VERY_DEEP_S
+        )
+        return at_once or (self.rate.lowest_s or 0.0) > self.target_s + DEEP_S
 
     def _begin(self, sequence: int, arrival_ns: int) -> None:
         """Begin anew with a packet that has just come."""
         self.restarts += int(self._began > 0.0)
         self._began = time.monotonic()
-        self._late_run = 0
+        self._timely_ns = arrival_ns
         self.rate.forget()
         self._delays.clear()
         self._transit = None
