@@ -254,12 +254,15 @@ def _refusal(verb: str, error: ValidationError) -> RemoteError:
     return RemoteError(f"{where}: does not suit '{verb}': {said}, got {found}")
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, default=str, separators=(",", ":"))
+
+
 def write(message: Any) -> bytes:
     """Write a message as ASCII JSON; what JSON does not know becomes null or a text."""
     try:
-        text = json.dumps(message, allow_nan=False, default=str, separators=(",", ":"))
+        text = _ENCODER.encode(message)
     except ValueError:
-        text = json.dumps(_finite(message), default=str, separators=(",", ":"))
+        text = _ENCODER.encode(_finite(message))
     return text.encode("ascii")
 
 

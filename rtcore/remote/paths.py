@@ -70,6 +70,31 @@ def _shown(value: Any, path: str) -> Any:
         return repr(value)
 
 
+def live_values(chain: Chain, values: Mapping[str, Any]) -> list[tuple[int, str, float]] | None:
+    """Check new values of live parameters.
+
+    Returns
+    -------
+    list of (int, str, float), or None
+        Number of the plugin, parameter and value of each; None where one is a setting.
+
+    Raises
+    ------
+    RtcoreError
+        Naming the path.
+    """
+    found: list[tuple[int, str, float]] = []
+    for path, value in values.items():
+        number, name = find_value(chain, path)
+        declared = chain.nodes[number].node.plugin.params.get(name)
+        if declared is None:
+            return None
+        found.append((number, name, declared.check(path, value)))
+    if len({(number, name) for number, name, _ in found}) < len(found):
+        return None  # write_values says what is wrong
+    return found
+
+
 def write_values(chain: Chain, values: Mapping[str, Any]) -> None:
     """Change parameters; where one value is refused, none is changed.
 

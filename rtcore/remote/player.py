@@ -59,6 +59,8 @@ class Player:
         self.engine: Engine | None = None
         self._volume_db: float | None = None
         self._bypass = self._mute = False
+        self._aimed: dict[int, dict[str, Any]] = {}  # number of the plugin: new values
+        self._aimed_paths: dict[str, Any] = {}
 
     @property
     def chain(self) -> Chain:
@@ -165,6 +167,44 @@ class Player:
             else:
                 self.mute(on=value)
         self._tell({"event": "set", "values": dict(values)})
+
+    def aim(self, values: Mapping[str, Any]) -> bool:
+        """Check new values of live parameters, and keep them for :meth:`flush`.
+
+        Returns
+        -------
+        bool
+            False where one of the paths is no live parameter; :meth:`write` is for these.
+
+        Raises
+        ------
+        RtcoreError
+            Where a value is refused; none is kept then.
+        """
+        if any(path in paths.ENGINE for path in values):
+            return False
+        live = paths.live_values(self.chain, values)
+        if live is not None:
+            for number, name, value in live:
+                self._aimed.setdefault(number, {})[name] = value
+            self._aimed_paths.update(values)
+        return live is not None
+
+    def flush(self) -> None:
+        """Hand the values that were kept to the chain; they take effect at one and the same frame.
+
+        Raises
+        ------
+        RtcoreError
+            Where it refuses; they are dropped then.
+        """
+        if self._aimed:
+            aimed, self._aimed = self._aimed, {}
+            values, self._aimed_paths = self._aimed_paths, {}
+            for number, settings in aimed.items():
+                self.chain.update(number, **settings)
+            self._settle()
+            self._tell({"event": "set", "values": values})
 
     def _check_engine(self, path: str, value: Any) -> None:
         if path == "engine/state":

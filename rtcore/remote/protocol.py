@@ -7,9 +7,10 @@ order: what was recorded and is sent again, on whatever connection, is refused a
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,48 +67,102 @@ class Desk:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
     def answer(self, body: bytes, connection: bytes = b"") -> bytes:
-        """Do what a request asks for, and say what came of it.  Never raises.
+        """Do what one request asks for; see :meth:`answers`."""
+        return self.answers([(body, connection)])[0]
+
+    def answers(self, requests: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """Do what requests ask for, in their order, and say what came of each.  Never raises.
+
+        New values of live parameters that come one after the other are checked one by one and
+        handed to the chain together: thousands in a second then cost little.
 
         Parameters
         ----------
-        body : bytes
-            One frame, whatever it holds.
-        connection : bytes
-            ZeroMQ's routing id: which connection it came from.
+        requests : sequence
+            The body of each, one frame, whatever it holds; and ZeroMQ's routing id, which says
+            what connection it came from.
 
         Returns
         -------
-        bytes
-            One JSON object: ``{"rtcore": 1, "id": .., "ok": true, ..}``, or with ``"ok": false``
-            and ``"error": {"kind": .., "sentence": ..}``.
+        list of bytes
+            A JSON object for each: ``{"rtcore": 1, "id": .., "ok": true, ..}``, or with ``"ok":
+            false`` and ``"error": {"kind": .., "sentence": ..}``.
         """
+        given: list[bytes] = []
+        aimed: list[tuple[int, messages.Set]] = []
+        for place, (body, connection) in enumerate(requests):
+            given.append(self._one(body, connection, place, given, aimed))
+        self._flush(given, aimed)
+        return given
+
+    def _one(
+        self,
+        body: bytes,
+        connection: bytes,
+        place: int,
+        given: list[bytes],
+        aimed: list[tuple[int, messages.Set]],
+    ) -> bytes:
         number: int | None = None
-        try:
+
+        def work() -> dict[str, Any]:
+            nonlocal number
             table = messages.read_json(body)
             number = _number_of(table)
-            said = self._do(messages.request_of(table), connection)
+            request = messages.request_of(table)
+            if not isinstance(request, messages.Hello):
+                self._check_session(request, connection)
+            if isinstance(request, messages.Set) and self.player.aim(request.values):
+                aimed.append((place, request))
+                return {}
+            self._flush(given, aimed)
+            return self._do(request, connection)
+
+        return self._written(work, lambda: number)
+
+    def _flush(self, given: list[bytes], aimed: list[tuple[int, messages.Set]]) -> None:
+        """Let the values that were gathered take effect; where that fails, one by one."""
+        requests, aimed[:] = list(aimed), []
+        try:
+            self.player.flush()
+        except Exception:  # noqa: BLE001 - whose values it was is found out below
+            self.counts.answered -= len(requests)
+            for place, request in requests:
+                given[place] = self._written(
+                    functools.partial(self._set, request.values), functools.partial(int, request.id)
+                )
+
+    def _set(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        self.player.write(values)
+        return {}
+
+    def _written(
+        self, work: Callable[[], dict[str, Any]], number: Callable[[], int | None]
+    ) -> bytes:
+        """Do some work; write what came of it."""
+        try:
+            said = work()
             self.counts.answered += 1
-            return messages.write({"rtcore": VERSION, "id": number, "ok": True, **said})
+            return messages.write({"rtcore": VERSION, "id": number(), "ok": True, **said})
         except RtcoreError as error:
             self.counts.refused += 1
-            return _refusal(number, type(error).__name__, str(error))
+            return refusal(number(), type(error).__name__, str(error))
         except Exception as error:  # noqa: BLE001 - a plugin of anybody's may fail in any way
             self.counts.mistakes += 1
             self.on_mistake(error)
             what = f"the server could not do that ({type(error).__name__}: {error})"
-            return _refusal(number, "Mistake", what)
+            return refusal(number(), "Mistake", what)
 
     def _do(self, request: messages.Request, connection: bytes) -> dict[str, Any]:
         if isinstance(request, messages.Hello):
             return self._hello(request.id, connection)
-        self._check_session(request, connection)
         match request:
             case messages.Plain():
                 return self._plain(request.verb)
             case messages.Get():
                 return {"path": request.path, "value": self.player.read(request.path)}
             case messages.Set():
-                self.player.write(request.values)
+                return self._set(request.values)
             case messages.Load():
                 self.player.load(request.chain)
             case messages.Restore():
@@ -182,6 +237,7 @@ def _number_of(table: Any) -> int | None:
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
-def _refusal(number: int | None, kind: str, sentence: str) -> bytes:
+def refusal(number: int | None, kind: str, sentence: str) -> bytes:
+    """Write the answer to a request that was refused."""
     error = {"kind": kind, "sentence": sentence}
     return messages.write({"rtcore": VERSION, "id": number, "ok": False, "error": error})

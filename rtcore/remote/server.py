@@ -13,12 +13,12 @@ import zmq
 
 from rtcore.chain import Chain
 from rtcore.engine import Engine
-from rtcore.remote import messages, telemetry
+from rtcore.remote import telemetry
 from rtcore.remote.addresses import Address
 from rtcore.remote.keys import ServerKeys
 from rtcore.remote.player import Player
 from rtcore.remote.presets import Presets, default_folder
-from rtcore.remote.protocol import Desk
+from rtcore.remote.protocol import Desk, refusal
 from rtcore.remote.sockets import CONTROL_PORT, TELEMETRY_PORT, Sockets, endpoint
 
 TOPICS = ("stats", "event")
@@ -147,24 +147,33 @@ class Server:
         while not self._quit.is_set():
             if not self._socket.poll(_LOOK_MS):
                 continue
-            for _ in range(_AT_ONCE):
-                try:
-                    frames = self._socket.recv_multipart(zmq.NOBLOCK)
-                except zmq.Again:
-                    break
+            replies = self._replies(self._waiting())
+            for frames in replies:
                 with contextlib.suppress(zmq.ZMQError):  # whoever asked has gone
-                    self._socket.send_multipart(self._reply(frames), zmq.NOBLOCK)
+                    self._socket.send_multipart(frames, zmq.NOBLOCK)
 
-    def _reply(self, frames: list[bytes]) -> list[bytes]:
-        """Answer to where it came from; REQ sockets put an empty frame before the message."""
-        connection, *rest = frames
-        empty = [b""] if len(rest) > 1 and rest[0] == b"" else []
-        body = rest[len(empty) :]
-        if len(body) != 1:
-            sentence = f"a request must be one frame, got {len(body)}; send one JSON object"
-            error = {"kind": "RemoteError", "sentence": sentence}
-            self.desk.counts.refused += 1
-            answer = messages.write({"rtcore": 1, "id": None, "ok": False, "error": error})
-        else:
-            answer = self.desk.answer(body[0], connection)
-        return [connection, *empty, answer]
+    def _waiting(self) -> list[list[bytes]]:
+        """Take the requests that have come in, some at most."""
+        found: list[list[bytes]] = []
+        with contextlib.suppress(zmq.Again):
+            while len(found) < _AT_ONCE:
+                found.append(self._socket.recv_multipart(zmq.NOBLOCK))
+        return found
+
+    def _replies(self, waiting: list[list[bytes]]) -> list[list[bytes]]:
+        """Answer to where requests came from; REQ sockets put an empty frame before them."""
+        heads, bodies = [], []
+        for connection, *rest in waiting:
+            empty = [b""] if len(rest) > 1 and rest[0] == b"" else []
+            body = rest[len(empty) :]
+            if len(body) == 1:
+                heads.append([connection, *empty])
+                bodies.append((body[0], connection))
+            else:
+                self.desk.counts.refused += 1
+                sentence = f"a request must be one frame, got {len(body)}; send one JSON object"
+                answer = refusal(None, "RemoteError", sentence)
+                with contextlib.suppress(zmq.ZMQError):
+                    self._socket.send_multipart([connection, *empty, answer], zmq.NOBLOCK)
+        answers = self.desk.answers(bodies)
+        return [[*head, answer] for head, answer in zip(heads, answers, strict=True)]

@@ -73,8 +73,8 @@ class Publisher:
         due = time.monotonic()
         while True:
             ends = self._quit.is_set()
-            while self._events:
-                self._send("event", self._events.popleft())
+            for event in self._gathered():
+                self._send("event", event)
             if time.monotonic() >= due:
                 due = max(due + self._every_s, time.monotonic())
                 for topic, source in self._sources.items():
@@ -82,6 +82,18 @@ class Publisher:
             if ends:
                 return
             self._quit.wait(min(_LOOK_S, max(due - time.monotonic(), 0.001)))
+
+    def _gathered(self) -> list[dict[str, Any]]:
+        """Take the events that wait; new values that come one after the other become one event."""
+        found: list[dict[str, Any]] = []
+        for _ in range(len(self._events)):
+            event = self._events.popleft()
+            if event["event"] == "set" and found and found[-1]["event"] == "set":
+                values = {**found[-1]["values"], **event["values"]}
+                found[-1] = {"event": "set", "values": values}
+            else:
+                found.append(event)
+        return found
 
     def _ask(self, topic: str, source: Callable[[], dict[str, Any] | None]) -> None:
         try:
