@@ -85,6 +85,7 @@ class JitterBuffer:
         self.rate = RateLoop(form.seconds)
         self.received = self.late = self.twice = self.restarts = 0
         self.jitter_s = 0.0
+        self.first_packet = 0
         self._stream: int | None = None
         self._began = 0.0
         self._last_ns = 0
@@ -145,6 +146,7 @@ class JitterBuffer:
         self.rate.forget()
         self._delays.clear()
         self._transit = None
+        self.first_packet = sequence
         self.inlet.begin(sequence, arrival_ns + round(self.target_s * 1e9))
 
     def _measure(self, packet: Packet, arrival_ns: int) -> None:
@@ -199,6 +201,7 @@ class JitterBuffer:
             "duplicates": self.twice,
             "loss_percent": round(100.0 * lost / packets, 3) if packets else 0.0,
             "restarts": self.restarts,
+            "first_packet": self.first_packet,
             "jitter_ms": round(1e3 * self.jitter_s, 3),
             "target_ms": round(1e3 * self.target_s, 3),
             "depth_ms": None if depth_s is None else round(1e3 * depth_s, 3),

@@ -15,12 +15,11 @@ from rtcore.remote.addresses import Address
 from rtcore.remote.audio.impair import Impairment
 from rtcore.remote.audio.jitter import Depth, JitterBuffer
 from rtcore.remote.audio.packets import MOST_BYTES, TOPIC, Format, Packet, unpack
+from rtcore.remote.audio.priority import prefer_network
 from rtcore.remote.sockets import Sockets
 
 #: Packets that wait in ZeroMQ for the thread; it takes them as they come.
 QUEUE_PACKETS = 64
-#: The system's buffer: a stall must not hide seconds of sound in it.
-_RECEIVE_BYTES = 1 << 16
 _POLL_S = 0.05
 _MOST_AT_ONCE = 64
 
@@ -58,7 +57,6 @@ class Receiver:
         self.buffer: JitterBuffer | None = None
         self._quit = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtcore-receive", daemon=True)
-        sockets.context.sockopts[zmq.RCVBUF] = _RECEIVE_BYTES  # it counts only before connecting
         self._socket = sockets.connect(zmq.SUB, address, hwm=QUEUE_PACKETS, max_bytes=MOST_BYTES)
         self._socket.subscribe(TOPIC)
         self._known = threading.Event()
@@ -119,6 +117,7 @@ class Receiver:
         return packet
 
     def _run(self) -> None:
+        prefer_network()
         try:
             while not self._quit.is_set():
                 self._step()

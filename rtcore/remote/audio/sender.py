@@ -2,9 +2,10 @@
 """The sending end: a sink of an engine's output that publishes packets.
 
 PUB and SUB carry the sound over TCP.  A publisher never waits: a subscriber that does not take its
-packets costs packets, not time.  What can lie between the two ends is bounded at four places: the
-publisher's queue and the system's send buffer here, the system's receive buffer and ZeroMQ's queue
-there.  So behind a stall at most that much is late, and being late it is dropped.
+packets costs packets, not time.  What lies in the publisher's queue and in the system's send buffer
+is bounded; behind a stall it arrives late, and being late it is dropped there.  The system's
+receive buffer is left alone: one smaller than two TCP segments (64 KB each on loop-back) makes TCP
+wait 200 ms at a time for a window that is worth its while.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import zmq
 from rtcore.errors import StreamError
 from rtcore.remote.addresses import Address
 from rtcore.remote.audio.packets import Format, Packet, pack
+from rtcore.remote.audio.priority import prefer_network
 from rtcore.remote.sockets import Sockets, endpoint
 
 #: Packets that wait for a subscriber; further ones are dropped.
 QUEUE_PACKETS = 8
-_SEND_BYTES = 1 << 14
+_SEND_BYTES = 1 << 17
 _STALLED_MS = 3000  # unacknowledged for so long, a connection is given up and made anew
 
 
@@ -86,6 +88,8 @@ class Sender:
 
     def _send(self, samples: np.ndarray[Any, Any], behind: int) -> None:
         """Publish one packet, whose first frame is so many frames behind the latest one."""
+        if self.sequence == 0:
+            prefer_network()  # the thread that writes is known only now
         packet = Packet(self.form, self.stream, self.sequence, self._captured_ns(behind), samples)
         self.sequence += 1
         message = pack(packet)
