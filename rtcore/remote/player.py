@@ -8,6 +8,7 @@ of commands that every chain has.
 from __future__ import annotations
 
 import contextlib
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -212,11 +213,12 @@ class Player:
         if path == "engine/volume_db":
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not _SILENT_DB <= value <= 0.0:
-                msg = f"{path}: must be a number from {_SILENT_DB:g} to 0 dB, got {value!r}"
-                raise RemoteError(msg[:200])
+                found = reprlib.repr(value)
+                what = f"must be a number from {_SILENT_DB:g} to 0 dB, got {found}"
+                raise RemoteError(f"{path}: {what}")
             self._need_safety(path)
         elif not isinstance(value, bool):
-            raise RemoteError(f"{path}: must be true or false, got {value!r}"[:200])
+            raise RemoteError(f"{path}: must be true or false, got {reprlib.repr(value)}")
 
     def _need_safety(self, path: str) -> None:
         if self.engine is not None and not self.engine.safety.enabled:
