@@ -21,6 +21,14 @@ def packet(encoding="pcm24", channels=2, frames=48, sequence=7, seed=0):
     return Packet(form, 2**63 + 5, sequence, 1_700_000_000_000_000_000, noise.astype(np.float32))
 
 
+def answer(message):
+    """Give the sentence with which a message is refused, or its packet."""
+    try:
+        return "", unpack(message)
+    except StreamError as error:
+        return str(error), None
+
+
 @given(
     encoding=st.sampled_from(sorted(ENCODINGS)),
     channels=st.integers(1, 8),
@@ -63,12 +71,8 @@ def test_float_that_is_not_finite_is_silence_at_the_receiver():
 def test_any_bytes_are_refused_or_a_packet(message):
     """Nothing but an error with a sentence or a packet of its own length."""
     for candidate in (message, b"RTCA" + message, b"RTCA\x01" + message):
-        try:
-            got = unpack(candidate)
-        except StreamError as error:
-            assert "; " in str(error)
-        else:
-            assert got.format.message_bytes == len(candidate)
+        said, got = answer(candidate)
+        assert got.format.message_bytes == len(candidate) if got else "; " in said
 
 
 @settings(max_examples=1000)
@@ -77,12 +81,8 @@ def test_a_damaged_header_never_crashes(place, value, cut):
     """Each byte of the header may be anything, and the end may be missing."""
     message = bytearray(pack(packet()))
     message[place] = value
-    try:
-        got = unpack(bytes(message[: len(message) - cut]))
-    except StreamError as error:
-        assert "; " in str(error)
-    else:
-        assert np.isfinite(got.samples).all()
+    said, got = answer(bytes(message[: len(message) - cut]))
+    assert np.isfinite(got.samples).all() if got else "; " in said
 
 
 @pytest.mark.parametrize(
