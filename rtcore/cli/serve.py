@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def serve(**options: Any) -> None:
     chain = chain_for(options["choice"], float(rate), options["channels"])
     server = Server(
         chain,
-        lambda chain: _engine(chain, options, Engine),
+        lambda chain: _engine(chain, options, Engine, server.say),
         control=control,
         telemetry_at=telemetry,
         keys=keys,
@@ -108,10 +109,12 @@ def serve(**options: Any) -> None:
         server.close()
 
 
-def _engine(chain: Any, options: dict[str, Any], engine: type[Any]) -> Any:
+def _engine(
+    chain: Any, options: dict[str, Any], engine: type[Any], say: Callable[[str], None]
+) -> Any:
     """Make an engine with a fresh backend."""
     backend = backend_for(options)
-    return engine(chain, backend, safety=safety_for(backend, options), on_message=_say)
+    return engine(chain, backend, safety=safety_for(backend, options), on_message=say)
 
 
 def _wait(seconds: float | None) -> None:

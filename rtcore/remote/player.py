@@ -20,6 +20,7 @@ from rtcore.engine import Engine
 from rtcore.errors import ConfigError, RemoteError, RtcoreError
 from rtcore.host import find
 from rtcore.remote import paths
+from rtcore.remote.texts import check_texts
 
 #: Of a chain that comes over the network.
 MAX_PLUGINS = 256
@@ -92,11 +93,7 @@ class Player:
             raise RemoteError(f"the engine is {self.state} already; stop it first, or reopen")
         self._end("started anew")
         self.engine = self._make_engine(self._playing)
-        self._tell({"event": "starting"})
-        try:
-            self.engine.start()
-        finally:
-            self._tell_state()
+        self.engine.start()
         if self.engine.safety.enabled:
             if self._volume_db is not None:
                 self.engine.set_volume_db(self._volume_db)
@@ -107,7 +104,6 @@ class Player:
         """Let it be silent and close the device; does nothing where it does not play."""
         if self.engine is not None and self._runs():
             self._end(reason)
-            self._tell_state()
 
     def reopen(self) -> None:
         """Close the device and open it again, with the chain as it stands."""
@@ -119,10 +115,6 @@ class Player:
             with contextlib.suppress(RtcoreError):  # it says so in its state
                 self.engine.stop(reason)
             self._settle()
-
-    def _tell_state(self) -> None:
-        reason = "" if self.engine is None else self.engine.stop_reason
-        self._tell({"event": "state", "state": self.state, "reason": reason})
 
     def _settle(self) -> None:
         """Take changes at once where nothing plays, so that they never fill the queue."""
@@ -155,6 +147,8 @@ class Player:
         """
         of_chain = {path: value for path, value in values.items() if path not in paths.ENGINE}
         of_engine = {path: value for path, value in values.items() if path in paths.ENGINE}
+        for path, value in values.items():
+            check_texts(value, path)
         for path, value in of_engine.items():
             self._check_engine(path, value)
         if of_chain:
@@ -244,6 +238,7 @@ class Player:
         RtcoreError
             Where it is no chain, or does not suit the stream; the old one plays on.
         """
+        check_texts(config, "chain")
         self.take(parse(config), typed="dtype" in config)
 
     def take(self, config: ChainConfig, *, typed: bool = True) -> None:

@@ -71,6 +71,7 @@ class Server:
         self._say = on_message or (lambda _sentence: None)
         self._sockets = Sockets(keys, on_refused=self.say)
         self._publisher: telemetry.Publisher | None = None
+        self._state_told = ""
         self.player = Player(chain, make_engine, self.tell)
         try:
             self._bind(control, telemetry_at, every_s)
@@ -133,6 +134,9 @@ class Server:
         engine = self.player.engine
         if engine is None:
             return None
+        if engine.state != self._state_told:  # it was lost, came back, or ended by itself
+            self._state_told = engine.state
+            self.tell({"event": "state", "state": engine.state, "reason": engine.stop_reason})
         counts = self.desk.counts
         control = {
             "answered": counts.answered,

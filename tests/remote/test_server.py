@@ -106,6 +106,8 @@ class TestChains:
             ({"dtype": "float64", "plugin": []}, "same stream"),
             ({"plugin": [{"id": "gain"}] * 300}, "at most 256 plugins, got 300"),
             ({"plugins": []}, "unknown key"),
+            ({"plugin": [{"id": "model", "bundle": "/dev/zero"}]}, "is no ordinary file"),
+            ({"listeners": "/dev/stdin", "plugin": []}, "is no ordinary file"),
         ],
     )
     def test_an_impossible_chain_is_refused_and_the_old_one_plays_on(self, client, chain, words):
@@ -241,16 +243,25 @@ class TestSessions:
 class TestTelemetry:
     """What is published."""
 
-    def test_stats_and_events_come(self, client):
-        """Statistics come by themselves, and each change as an event."""
-        found = {}
-        for topic, told in client.watch(timeout_s=60.0):
-            found.setdefault(topic, told)
-            if len(found) == 2:
-                break
-            client.set({GAIN: -5.0})
-        assert {GAIN: -5.0} == found["event"]["values"]
-        assert found["stats"]["plugins"][0]["id"] == "gain"
+    def test_stats_and_changes_are_told(self, client):
+        """Statistics come by themselves; then a change comes as an event."""
+        watching = client.watch(timeout_s=60.0)
+        stats = next(told for topic, told in watching if topic == "stats")
+        assert "gain" == stats["plugins"][0]["id"]
+        client.set({GAIN: -5.0})
+        told = next(told for _, told in watching if told.get("event") == "set")
+        assert {GAIN: -5.0} == told["values"]
+
+    def test_a_change_of_state_is_told(self, client):
+        """A watcher hears that the engine was stopped, and why."""
+        watching = client.watch(timeout_s=60.0)
+        next(told for topic, told in watching if topic == "stats")  # from now on it hears all
+        client.ask("stop")
+        told = next(
+            told for topic, told in watching if topic == "event" and told.get("state") == "stopped"
+        )
+        assert "stopped by a client" == told["reason"]
+        client.ask("start")
 
     def test_a_subscriber_that_never_reads_holds_up_nobody(self, server, client):
         """It loses messages; control and sound go on, and others get theirs."""
