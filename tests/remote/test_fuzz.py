@@ -16,8 +16,9 @@ from rtcore.remote.client import Client
 VARIANTS = 9  # of each message: with some letters changed, cut, or sent again as it was
 MESSAGES = 10
 NUMBERS = st.integers() | st.floats() | st.sampled_from([-120, 40, 40.001, 1e308, 2**63, -0.0])
+DEVICES = st.sampled_from(["/dev/zero", "/dev/tty", "/proc/kmsg", "../../etc/passwd", "/dev/full"])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.text(max_size=20) | NUMBERS,
+    st.none() | st.booleans() | st.text(max_size=20) | DEVICES | NUMBERS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=6,
 )
@@ -27,8 +28,22 @@ PATHS = st.sampled_from(
      "engine/state", "plugin/gain/self", "plugin//", "plugin/99/x"]
 ) | st.text(max_size=30)  # fmt: skip
 CHAINS = st.fixed_dictionaries(
-    {"plugin": st.lists(st.fixed_dictionaries({"id": st.sampled_from(["gain", "mix", "x"])}))},
-    optional={"sample_rate": VALUES, "channels": VALUES, "max_frames": VALUES, "dtype": VALUES},
+    {
+        "plugin": st.lists(
+            st.fixed_dictionaries(
+                {"id": st.sampled_from(["gain", "mix", "x"])},
+                optional={"gain_db": VALUES, "taps": VALUES, "bundle": VALUES},
+            ),
+            max_size=4,
+        )
+    },
+    optional={
+        "listeners": VALUES,
+        "sample_rate": VALUES,
+        "channels": VALUES,
+        "max_frames": VALUES,
+        "dtype": VALUES,
+    },
 )
 REQUESTS = st.one_of(
     st.fixed_dictionaries({"verb": st.just("get"), "path": PATHS | VALUES}),
