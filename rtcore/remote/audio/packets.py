@@ -72,8 +72,8 @@ class Format:
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
             hint = did_you_mean(str(self.encoding), ENCODINGS)
-            what = f"packets cannot hold '{self.encoding}'{hint}"
-            raise StreamError(f"{what}; choose {', '.join(ENCODINGS)}")
+            held = f"packets cannot hold '{self.encoding}'{hint}"
+            raise StreamError(f"{held}; choose {', '.join(ENCODINGS)}")
         self._between("a sample rate of", self.sample_rate, 1000, 384000)
         self._between("a channel count of", self.channels, 1, _MOST_CHANNELS)
         self._between("a length in frames of", self.frames, 1, _MOST_FRAMES)
@@ -84,8 +84,8 @@ class Format:
     @staticmethod
     def _between(what: str, value: int, low: int, high: int) -> None:
         if not low <= value <= high:
-            sentence = f"packets must have {what} {low} to {high}, got {value}"
-            raise StreamError(f"{sentence}; set the sender right")
+            msg = f"{what} {low} to {high} suits packets, got {value}; set the sender right"
+            raise StreamError(msg)
 
     @property
     def message_bytes(self) -> int:
@@ -177,24 +177,24 @@ def unpack(message: bytes) -> Packet:
     """
     if len(message) < _HEADER.size or len(message) > MOST_BYTES:
         low, high = _HEADER.size, MOST_BYTES
-        what = f"a packet has {low} to {high} bytes, got {len(message)}"
-        raise StreamError(f"{what}; connect to a sender of rtcore")
+        msg = f"a packet has {low} to {high} bytes, got {len(message)}; connect to a sender"
+        raise StreamError(msg)
     fields = _HEADER.unpack_from(message)
     topic, version, encoding, channels, zero, stream, sequence, captured_ns, *rest = fields
     rate, frames, reserved = rest
     if topic != TOPIC:
-        what = f"a packet begins with {TOPIC!r}, got {topic!r}"
-        raise StreamError(f"{what}; connect to a sender of rtcore")
+        begins = f"a packet begins with {TOPIC!r}, got {topic!r}; connect to a sender of rtcore"
+        raise StreamError(begins)
     if version != VERSION:
-        what = f"packets of version {VERSION} are understood, got version {version}"
-        raise StreamError(f"{what}; use one version of rtcore at both ends")
+        versions = f"packets of version {VERSION} are understood, got version {version}"
+        raise StreamError(f"{versions}; use one version of rtcore at both ends")
     if encoding not in _NAMES or zero != 0 or reserved != 0 or sequence >= _MOST_SEQUENCE:
-        what = "a packet's header holds numbers that this version does not know"
-        raise StreamError(f"{what}; use one version of rtcore at both ends")
+        header = "a packet's header holds numbers that this version does not know"
+        raise StreamError(f"{header}; use one version of rtcore at both ends")
     form = Format(rate, channels, frames, _NAMES[encoding])
     if len(message) != form.message_bytes:
-        what = f"a packet of {form} has {form.message_bytes} bytes, got {len(message)}"
-        raise StreamError(f"{what}; look for what changes messages on the way")
+        length = f"a packet of {form} has {form.message_bytes} bytes, got {len(message)}"
+        raise StreamError(f"{length}; look for what changes messages on the way")
     return Packet(form, stream, sequence, captured_ns, _decoded(message, form))
 
 

@@ -24,8 +24,8 @@ from rtcore.remote.audio.packets import Format, Packet, pack
 from rtcore.remote.audio.priority import prefer_network
 from rtcore.remote.sockets import Sockets, endpoint
 
-#: Packets that wait for a subscriber; further ones are dropped.
-QUEUE_PACKETS = 8
+#: What waits for a subscriber; further packets are dropped.
+QUEUE_S = 0.25
 _SEND_BYTES = 1 << 17
 _STALLED_MS = 3000  # unacknowledged for so long, a connection is given up and made anew
 
@@ -65,7 +65,7 @@ class Sender:
         self._rest = np.zeros((form.channels, 0), np.float32)
         sockets.context.sockopts[zmq.SNDBUF] = _SEND_BYTES  # both count only before binding
         sockets.context.sockopts[zmq.TCP_MAXRT] = _STALLED_MS
-        self._socket = sockets.bind(zmq.PUB, address, hwm=QUEUE_PACKETS)
+        self._socket = sockets.bind(zmq.PUB, address, hwm=max(2, round(QUEUE_S / form.seconds)))
         self._sent_bytes = 0
         self.url = endpoint(self._socket)
 

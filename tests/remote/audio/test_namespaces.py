@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A real network between the two ends: namespaces, with delay, jitter and loss from the kernel, or none at all."""
+"""A real network between the two ends: namespaces, delayed or cut off by the kernel."""
 
 from __future__ import annotations
 

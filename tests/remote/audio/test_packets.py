@@ -89,8 +89,8 @@ def test_a_damaged_header_never_crashes(place, value, cut):
     ("words", "part"),
     [
         ((48000, 1, 480, "mp3"), "cannot hold 'mp3'"),
-        ((999, 1, 480, "pcm16"), "a sample rate of 1000 to 384000, got 999"),
-        ((48000, 65, 480, "pcm16"), "a channel count of 1 to 64, got 65"),
+        ((999, 1, 480, "pcm16"), "a sample rate of 1000 to 384000 suits packets, got 999"),
+        ((48000, 65, 480, "pcm16"), "a channel count of 1 to 64 suits packets, got 65"),
         ((48000, 1, 0, "pcm16"), "a length in frames of"),
         ((384000, 64, 38400, "float32"), "may have at most"),
     ],
