@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,20 @@ class TestTelemetry:
             topic, told = next(client.watch(["stats"], timeout_s=60.0))
             assert ("stats", "running") == (topic, told["state"])
             assert reaches(lambda: blocks(client) > before)
+
+    def test_a_subscriber_that_hangs_costs_others_nothing(self, server, client, tmp_path):
+        """A watcher in a process of its own is stopped in its tracks; others miss no message."""
+        command = [sys.executable, "-m", "rtcore", "ctl", "--to", server.control, "watch"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as hung:
+            assert hung.stdout.readline()
+            hung.send_signal(signal.SIGSTOP)
+            before = blocks(client)
+            heard = [told["seq"] for _, told in islice(client.watch(["stats"], timeout_s=60.0), 40)]
+            assert list(range(heard[0], heard[0] + 40)) == heard
+            assert blocks(client) > before
+            hung.send_signal(signal.SIGCONT)
+            assert hung.stdout.readline()
+            hung.kill()
 
 
 class TestAddresses:
