@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -172,6 +174,28 @@ def test_the_server_is_whole_after_a_hundred_thousand(server, thrower):
     assert_whole(server)
 
 
+GREETING = b"\xff" + b"\0" * 8 + b"\x7f\x03\x00NULL" + b"\0" * 48
+
+
+@given(
+    start=st.sampled_from([b"", GREETING[:10], GREETING, b"GET / HTTP/1.1\r\n\r\n"]),
+    rest=st.binary(max_size=200),
+)
+@settings(max_examples=100)
+def test_bytes_that_are_not_even_zeromq(server, start, rest):
+    """Whatever a stranger writes to the ports, the server stays."""
+    for url in (server.control, server.telemetry):
+        host, _, port = url.removeprefix("tcp://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as raw, suppress(OSError):
+            raw.sendall(start + rest)
+    assert server.alive()
+
+
+def test_strangers_have_changed_nothing(server, thrower):
+    """After bytes that are not even ZeroMQ clients are answered as before."""
+    assert_whole(server)
+
+
 @pytest.mark.parametrize("size", [65537, 1 << 20, 10 << 20])
 def test_a_message_that_is_too_long_is_answered(server, thrower, size):
     """The sentence has both numbers."""
@@ -181,10 +205,10 @@ def test_a_message_that_is_too_long_is_answered(server, thrower, size):
 
 def test_a_huge_message_closes_its_connection_only(server):
     """Above 16 MiB nothing is read; others are answered."""
-    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-        socket.linger = 0
-        socket.connect(server.control)
-        socket.send(b" " * ((16 << 20) + 1))
-        assert 0 == socket.poll(300)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as huge:
+        huge.linger = 0
+        huge.connect(server.control)
+        huge.send(b" " * ((16 << 20) + 1))
+        assert 0 == huge.poll(300)
         with Client(server.control, timeout_s=120.0) as client:
             assert client.ask("state")["state"]
