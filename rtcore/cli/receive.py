@@ -15,6 +15,7 @@ from rtcore.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
     from rtcore.engine import Engine
+    from rtcore.engine.privileges import Note
     from rtcore.remote.audio.impair import Impairment
     from rtcore.remote.audio.jitter import Depth
     from rtcore.remote.audio.packets import Format
@@ -186,6 +187,7 @@ def _engine(form: Format, options: dict[str, Any]) -> Engine:
 def _play(engine: Engine, receiver: Receiver, options: dict[str, Any]) -> None:
     """Play until the time is up, a key or Ctrl-C ends it."""
     from rtcore.cli.session import watch
+    from rtcore.remote.audio.priority import prefer_network
 
     assert engine.inlet is not None
     with ExitStack() as stack:
@@ -193,11 +195,18 @@ def _play(engine: Engine, receiver: Receiver, options: dict[str, Any]) -> None:
             _publish(engine, receiver, options["telemetry"], stack)
         stack.enter_context(engine)
         receiver.start(engine.inlet)
+        _tell(prefer_network())
         if not options["as_json"]:
             _say(f"playing {receiver.form} from {receiver.address.url}")
         engine.stop(watch(engine, seconds=options["seconds"], quiet=options["as_json"]))
     if receiver.error is not None:
         raise receiver.error
+
+
+def _tell(note: Note | None) -> None:
+    """Say what the system did not grant."""
+    if note is not None:
+        _say(f"note: {note}")
 
 
 def _publish(engine: Engine, receiver: Receiver, text: str, stack: ExitStack) -> None:

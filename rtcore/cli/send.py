@@ -61,6 +61,7 @@ def send(**options: Any) -> None:
       rtcore send 0.0.0.0 --keys keys -o none
     """
     from rtcore.cli.session import compiling_notice
+    from rtcore.remote.audio.priority import prefer_network
     from rtcore.remote.keys import load_server_keys
     from rtcore.remote.sockets import Sockets
 
@@ -71,6 +72,9 @@ def send(**options: Any) -> None:
         try:
             with engine:
                 done()
+                note = prefer_network()
+                if note is not None:
+                    _say(f"note: {note}")
                 if not options["as_json"]:
                     _say(f"sending {sender.form} at {sender.url}")
                 engine.stop(_wait(engine, sender, options))

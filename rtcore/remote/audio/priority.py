@@ -8,17 +8,21 @@ with more to do than processors that was the only cause of late packets that loo
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from rtcore.engine.privileges import WORKER_PRIORITY, Note, request_fifo
 
 NETWORK_PRIORITY = WORKER_PRIORITY - 1
 _TASKS = Path("/proc/self/task")
-_IO_THREAD = "ZMQbg"
 
 
 def prefer_network() -> Note | None:
-    """Put the calling thread and ZeroMQ's own ones under SCHED_FIFO, where that is allowed.
+    """Put this process's ordinary threads under SCHED_FIFO, where that is allowed.
+
+    All of them: ZeroMQ's own carry packets, and any of Python's that holds the interpreter's lock
+    while it waits for a processor keeps the thread that takes packets waiting as well.  Threads
+    that have a real-time priority already keep it.
 
     Returns
     -------
@@ -30,7 +34,7 @@ def prefer_network() -> Note | None:
         # ZeroMQ's own option for it ends the process where the system refuses.
         with contextlib.suppress(OSError):
             for task in _TASKS.iterdir():
-                with contextlib.suppress(OSError):
-                    if (task / "comm").read_text("ascii", "replace").startswith(_IO_THREAD):
+                with contextlib.suppress(OSError):  # it may have ended meanwhile
+                    if os.sched_getscheduler(int(task.name)) == os.SCHED_OTHER:
                         request_fifo(int(task.name), NETWORK_PRIORITY)
     return note

@@ -15,7 +15,6 @@ from rtcore.remote.addresses import Address
 from rtcore.remote.audio.impair import Impairment
 from rtcore.remote.audio.jitter import Depth, JitterBuffer
 from rtcore.remote.audio.packets import MOST_BYTES, TOPIC, Format, Packet, unpack
-from rtcore.remote.audio.priority import prefer_network
 from rtcore.remote.sockets import Sockets
 
 #: Packets that wait in ZeroMQ for the thread; it takes them as they come.
@@ -117,7 +116,6 @@ class Receiver:
         return packet
 
     def _run(self) -> None:
-        prefer_network()
         try:
             while not self._quit.is_set():
                 self._step()

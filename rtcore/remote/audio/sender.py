@@ -21,7 +21,6 @@ import zmq
 from rtcore.errors import StreamError
 from rtcore.remote.addresses import Address
 from rtcore.remote.audio.packets import Format, Packet, pack
-from rtcore.remote.audio.priority import prefer_network
 from rtcore.remote.sockets import Sockets, endpoint
 
 #: What waits for a subscriber; further packets are dropped.
@@ -88,8 +87,6 @@ class Sender:
 
     def _send(self, samples: np.ndarray[Any, Any], behind: int) -> None:
         """Publish one packet, whose first frame is so many frames behind the latest one."""
-        if self.sequence == 0:
-            prefer_network()  # the thread that writes is known only now
         packet = Packet(self.form, self.stream, self.sequence, self._captured_ns(behind), samples)
         self.sequence += 1
         message = pack(packet)
