@@ -54,12 +54,19 @@ def _view(*, once: bool) -> Iterator[Any]:
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else 120, highlight=False)
     if once or not terminal:
-        yield console.print
+        yield lambda drawn: _echo(console, drawn)
         return
     from rich.live import Live
 
     with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         yield lambda drawn: live.update(drawn, refresh=True)
+
+
+def _echo(console: Any, drawn: Any) -> None:
+    """Print below what is there; a reader that goes away (``| head``) is no failed check."""
+    with console.capture() as captured:
+        console.print(drawn)
+    click.echo(captured.get(), nl=False)
 
 
 def _drawn(told: dict[str, Any], before: dict[str, Any] | None, where: str) -> Any:
