@@ -23,6 +23,7 @@ from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
 from rtcore.chain.sides import find_side
+from rtcore.chain.standin import bypass, bypassed
 from rtcore.chain.stream import Stream
 from rtcore.chain.table import Table
 from rtcore.chain.updating import change
@@ -306,6 +307,29 @@ class Chain:
             changed = self.nodes[number].node.plugin.update(**settings)  # validates all first
             change(self, number, changed, settings, at_frame)
 
+    def bypass(self, which: int | str, *, on: bool = True, at_frame: int = -1) -> None:
+        """Let the sound pass a plugin unprocessed, or let it play again, under a cross-fade.
+
+        The latency stays what it is.  Values can be changed meanwhile; the plugin comes back as
+        freshly prepared, with them.
+
+        Parameters
+        ----------
+        which, at_frame
+            As for :meth:`update`.
+        on : bool
+            Whether it is bypassed.
+
+        Raises
+        ------
+        ParameterError
+            Where there is no such plugin.
+        ConfigError
+            Where it changes the number of channels, or joins branches.
+        """
+        with self._changing:
+            bypass(self, which, on=on, at_frame=at_frame)
+
     def feed(
         self, name: str, vectors: Any, *, at_frame: Any = None, rate_hz: float | None = None
     ) -> int:
@@ -426,6 +450,7 @@ class Chain:
         address = other.table.address
         held = other.stream.sides.held()
         say = {"event": "swap", "chain": logged_chain(self, other), "sides": held}
+        say["bypassed"] = bypassed(other)
         self.stream.sides.bind(other.nodes, other.stream.sides)
         self.stream.wake([placed.node for placed in other.nodes])
         self.stream.keep(address, other.table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
+from rtcore.chain.standin import StandIn
 
 if TYPE_CHECKING:
     from rtcore.chain.chain import Chain
@@ -37,7 +38,12 @@ def change(
     placed = chain.nodes[number]
     values = logged_values(chain, settings, placed.path)
     say = {"event": "update", "plugin": placed.path, "values": values}
-    if set(settings) <= set(type(changed).params):
+    live = set(settings) <= set(type(changed).params)
+    if isinstance(placed.node, StandIn):  # its values are logged when it plays again
+        if not live:
+            placed.node.check(changed, placed.path, chain.table.graph.block_frames)
+        placed.node.plugin = changed
+    elif live:
         _aim(chain, number, changed, settings, at_frame, say)
         placed.node.plugin = changed
     else:

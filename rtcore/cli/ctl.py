@@ -75,9 +75,13 @@ def list_(ctx: click.Context, json_: bool) -> None:
     times: dict[str, int] = {}
     for plugin in found["plugins"]:
         times[plugin["id"]] = times.get(plugin["id"], 0) + 1
+    names = {
+        plugin["number"]: plugin["id"] if times[plugin["id"]] == 1 else plugin["number"]
+        for plugin in found["plugins"]
+    }
     rows = [
         (
-            f"plugin/{plugin['id'] if times[plugin['id']] == 1 else plugin['number']}/{name}",
+            f"plugin/{names[plugin['number']]}/{name}",
             as_json(about["value"]) if isinstance(about["value"], dict | list) else about["value"],
             about["unit"],
             _range(about),
@@ -85,6 +89,11 @@ def list_(ctx: click.Context, json_: bool) -> None:
         )
         for plugin in found["plugins"]
         for name, about in plugin["parameters"].items()
+    ]
+    rows += [
+        (f"plugin/{names[plugin['number']]}/bypass", plugin["bypass"], "", "", "")
+        for plugin in found["plugins"]
+        if "bypass" not in plugin["parameters"]
     ]
     rows += [(path, _client(ctx).get(path), "", "", "") for path in found["paths"]]
     print_table(("path", "value", "unit", "range", ""), rows)

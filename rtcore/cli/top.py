@@ -125,6 +125,7 @@ def _plugins(told: dict[str, Any]) -> Any:
         busy, worker = plugin["busy_ms"], plugin["worker"] or {}
         late = worker.get("late", {}).get("total", 0)
         marks = ["MUTED"] if plugin["muted"] else []
+        marks += ["BYPASS"] if plugin["bypass"] else []
         marks += ["ABANDONED"] if worker.get("abandoned") else []
         marks += [f"failed {plugin['failures']}"] if plugin["failures"] else []
         table.add_row(

@@ -27,6 +27,40 @@ _FAILED = (
 )
 
 
+def listen(
+    sockets: Sockets,
+    address: Address,
+    topics: Sequence[str] = ("",),
+    *,
+    timeout_s: float | None = None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Subscribe to what is published at an address.
+
+    Parameters
+    ----------
+    sockets : Sockets
+        With the client's keys where the publisher has keys.
+    address : Address
+        Of the telemetry.
+    topics, timeout_s
+        As for :meth:`Client.watch`.
+
+    Yields
+    ------
+    tuple of str and dict
+        Topic and message.
+    """
+    socket = sockets.connect(zmq.SUB, address, max_bytes=_LARGEST_ANSWER)
+    try:
+        for topic in topics:
+            socket.subscribe(topic.encode())
+        while socket.poll(None if timeout_s is None else round(1e3 * timeout_s)):
+            topic_frame, body = socket.recv_multipart()
+            yield topic_frame.decode(), json.loads(body)
+    finally:
+        socket.close()
+
+
 class Client:
     """Steers an engine elsewhere.
 
@@ -192,17 +226,8 @@ class Client:
         url = self.ask("subscribe")["telemetry"]
         port = Address.read(url, TELEMETRY_PORT).port
         # The server knows its own address as, say, 0.0.0.0: only its port means something here.
-        socket = self._sockets.connect(
-            zmq.SUB, Address(self.address.host, port), max_bytes=_LARGEST_ANSWER
-        )
-        try:
-            for topic in topics:
-                socket.subscribe(topic.encode())
-            while socket.poll(None if timeout_s is None else round(1e3 * timeout_s)):
-                topic_frame, body = socket.recv_multipart()
-                yield topic_frame.decode(), json.loads(body)
-        finally:
-            socket.close()
+        there = Address(self.address.host, port)
+        yield from listen(self._sockets, there, topics, timeout_s=timeout_s)
 
     def close(self) -> None:
         """Close the connection."""

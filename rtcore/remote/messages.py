@@ -94,6 +94,7 @@ class Snapshot(BaseModel):
     volume_db: float = Field(0.0, ge=-120.0, le=0.0)
     bypass: bool = False
     mute: bool = False
+    bypassed: list[Path_] = Field([], max_length=256)
 
 
 class Switch(_Request):

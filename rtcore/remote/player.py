@@ -12,7 +12,7 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rtcore.chain import Chain
+from rtcore.chain import Chain, standin
 from rtcore.chain.checks import check_same_stream
 from rtcore.chain.config import ChainConfig, config_from_chain, parse
 from rtcore.chain.graph import Element
@@ -32,6 +32,13 @@ def _count(elements: Sequence[Element]) -> int:
     """Count plugins, those in branches and the branches included."""
     branches = [branch for one in elements for branch in getattr(one, "branches", ())]
     return len(elements) + len(branches) + sum(map(_count, branches))
+
+
+def _put_aside(chain: Chain, places: Sequence[str]) -> None:
+    """Bypass plugins of a chain that does not play yet."""
+    for place in places:
+        chain.bypass(place)
+    chain.stream.settle()
 
 
 class Player:
@@ -230,8 +237,13 @@ class Player:
 
     # --- other chains -------------------------------------------------------------------------
 
-    def load(self, config: Mapping[str, Any]) -> None:
+    def load(self, config: Mapping[str, Any], bypassed: Sequence[str] = ()) -> None:
         """Cross-fade to a chain given by the keys of a chain file; the stream stays as it is.
+
+        Parameters
+        ----------
+        config, bypassed
+            The chain, and the places of its plugins that are to be bypassed.
 
         Raises
         ------
@@ -239,9 +251,11 @@ class Player:
             Where it is no chain, or does not suit the stream; the old one plays on.
         """
         check_texts(config, "chain")
-        self.take(parse(config), typed="dtype" in config)
+        self.take(parse(config), typed="dtype" in config, bypassed=bypassed)
 
-    def take(self, config: ChainConfig, *, typed: bool = True) -> None:
+    def take(
+        self, config: ChainConfig, *, typed: bool = True, bypassed: Sequence[str] = ()
+    ) -> None:
         """Cross-fade to a chain that was read; see :meth:`load`.
 
         Parameters
@@ -250,12 +264,15 @@ class Player:
             Rate and channels that it leaves open are the stream's.
         typed : bool
             Whether it says itself what type its samples have.
+        bypassed : sequence of str
+            Places of plugins that are bypassed.
         """
         count = _count(config.elements)
         if count > MAX_PLUGINS:
             what = f"a chain may have at most {MAX_PLUGINS} plugins, got {count}"
             raise ConfigError("plugin", f"{what}; leave some out")
         new = self._built(config, typed=typed)
+        _put_aside(new, bypassed)
         if self._aside is not None:
             check_same_stream(self._playing.table.graph, new.table.graph)
             self._aside = new
@@ -313,6 +330,7 @@ class Player:
         aside = self._aside
         if aside is None:
             aside = self._built(parse(config_from_chain(self._playing)))
+            _put_aside(aside, standin.bypassed(self._playing))
         self._playing.swap(self._other(wanted, aside.latency_frames) if wanted else aside)
         self._aside = aside if wanted else None
         self._stand_in = wanted
@@ -331,16 +349,23 @@ class Player:
         """Give all that decides what is heard; :meth:`restore` takes it back."""
         return {
             "chain": config_from_chain(self.chain),
+            "bypassed": standin.bypassed(self.chain),
             "volume_db": 0.0 if self._volume_db is None else self._volume_db,
             "bypass": self._bypass,
             "mute": self._mute,
         }
 
     def restore(
-        self, chain: Mapping[str, Any], volume_db: float, *, bypass: bool, mute: bool
+        self,
+        chain: Mapping[str, Any],
+        volume_db: float,
+        *,
+        bypass: bool,
+        mute: bool,
+        bypassed: Sequence[str] = (),
     ) -> None:
         """Take back a snapshot: the chain first, and nothing else where that is refused."""
-        self.load(chain)
+        self.load(chain, bypassed)
         self.set_volume_db(volume_db)
         self.bypass(on=bypass)
         self.mute(on=mute)

@@ -167,7 +167,8 @@ class Desk:
                 self.player.load(request.chain)
             case messages.Restore():
                 shot = request.snapshot
-                self.player.restore(shot.chain, shot.volume_db, bypass=shot.bypass, mute=shot.mute)
+                switches = {"bypass": shot.bypass, "mute": shot.mute}
+                self.player.restore(shot.chain, shot.volume_db, bypassed=shot.bypassed, **switches)
             case messages.Switch():
                 turn = self.player.bypass if request.verb == "bypass" else self.player.mute
                 turn(on=request.on)
