@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -169,6 +170,14 @@ class Sockets:
     def __exit__(self, *_: object) -> None:
         """Close them."""
         self.close()
+
+
+def renew(socket: Any, address: Address) -> None:
+    """Connect a socket of :meth:`Sockets.connect` anew."""
+    with contextlib.suppress(zmq.ZMQError):  # it was given up already
+        socket.disconnect(address.url)
+    with contextlib.suppress(zmq.ZMQError):  # a name that is no longer known may come back
+        socket.connect(address.url)
 
 
 def endpoint(socket: Any) -> str:

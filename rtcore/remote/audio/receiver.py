@@ -15,12 +15,15 @@ from rtcore.remote.addresses import Address
 from rtcore.remote.audio.impair import Impairment
 from rtcore.remote.audio.jitter import Depth, JitterBuffer
 from rtcore.remote.audio.packets import MOST_BYTES, TOPIC, Format, Packet, unpack
-from rtcore.remote.sockets import Sockets
+from rtcore.remote.sockets import Sockets, renew
 
 #: Packets that wait in ZeroMQ for the thread; it takes them as they come.
 QUEUE_PACKETS = 64
 _POLL_S = 0.05
 _MOST_AT_ONCE = 64
+#: After so long a silence the connection is made anew: libzmq gives one up for good on which
+#: something came that it does not allow, such as a message above the limit.
+_RENEW_S = 5.0
 
 
 class Receiver:
@@ -55,6 +58,7 @@ class Receiver:
         self.form: Format | None = None
         self.buffer: JitterBuffer | None = None
         self._quit = threading.Event()
+        self._heard_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="rtcore-receive", daemon=True)
         self._socket = sockets.connect(zmq.SUB, address, hwm=QUEUE_PACKETS, max_bytes=MOST_BYTES)
         self._socket.subscribe(TOPIC)
@@ -92,6 +96,9 @@ class Receiver:
     def _messages(self, timeout_s: float) -> list[bytes]:
         """Take what has come."""
         messages: list[bytes] = []
+        if time.monotonic() - self._heard_s > _RENEW_S:
+            self._heard_s = time.monotonic()
+            renew(self._socket, self.address)
         if not self._socket.poll(max(1, round(1e3 * timeout_s)) if timeout_s > 0.0 else 0):
             return messages
         try:
@@ -100,6 +107,7 @@ class Receiver:
                 messages.append(parts[0] if len(parts) == 1 else b"")
         except zmq.Again:
             pass
+        self._heard_s = time.monotonic()
         return messages
 
     def _checked(self, message: bytes) -> Packet | None:
