@@ -71,7 +71,11 @@ _TELEMETRY_EVERY_S = 0.5
 @click.option("--record", type=_FILE, help="Write what is heard to a file.")
 @click.option("--record-input", type=_FILE, help="Write what came to a file, silence where lost.")
 @click.option("--log", type=_FILE, help="Write a session log for `rtcore process --replay`.")
-@click.option("--telemetry", help="Publish statistics at this address of this machine.")
+@click.option(
+    "--telemetry",
+    metavar="HOST:PORT",
+    help="Publish statistics at this address of this machine, for `rtcore top --telemetry`.",
+)
 @click.option(
     "--clock-ppm",
     type=click.FloatRange(-1000, 1000),
@@ -95,6 +99,7 @@ def receive(**options: Any) -> None:
     from rtcore.remote.audio.receiver import Receiver
     from rtcore.remote.keys import load_client_keys
     from rtcore.remote.sockets import AUDIO_PORT, Sockets
+    from rtcore.remote.telemetry import statistics
 
     done = compiling_notice()
     address = Address.read(options["address"], AUDIO_PORT, "ADDRESS")
@@ -109,7 +114,7 @@ def receive(**options: Any) -> None:
             _play(engine, receiver, options)
         finally:
             receiver.stop()
-    told = {**engine.stats(), "network": receiver.stats()}
+    told = statistics(engine, network=receiver.stats())
     if options["as_json"]:
         print_json(told)
     else:
@@ -215,7 +220,7 @@ def _publish(engine: Engine, receiver: Receiver, text: str, stack: ExitStack) ->
 
     from rtcore.remote.addresses import Address
     from rtcore.remote.sockets import TELEMETRY_PORT, Sockets
-    from rtcore.remote.telemetry import HIGH_WATER, Publisher
+    from rtcore.remote.telemetry import HIGH_WATER, Publisher, statistics
 
     address = Address.read(text, TELEMETRY_PORT, "--telemetry")
     sockets = stack.enter_context(Sockets())
@@ -223,7 +228,7 @@ def _publish(engine: Engine, receiver: Receiver, text: str, stack: ExitStack) ->
     publisher = Publisher(
         socket,
         _TELEMETRY_EVERY_S,
-        {"stats": lambda: {**engine.stats(), "network": receiver.stats()}},
+        {"stats": lambda: statistics(engine, network=receiver.stats())},
     )
     stack.callback(publisher.close)
     publisher.start()

@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from rtcore.remote.client import Client
+    from rtcore.remote.keys import ClientKeys
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,22 @@ class There:
         """
         from rtcore.remote.addresses import Address
         from rtcore.remote.client import Client
-        from rtcore.remote.keys import load_client_keys
         from rtcore.remote.sockets import CONTROL_PORT
 
         address = Address.read(self.address, CONTROL_PORT, "--to")
-        keys = None if self.keys is None else load_client_keys(self.keys)
-        return Client(address, keys, timeout_s=self.timeout_s)
+        return Client(address, self.client_keys(), timeout_s=self.timeout_s)
+
+    def client_keys(self) -> ClientKeys | None:
+        """Read the keys, where the command line names a folder of them.
+
+        Raises
+        ------
+        RtcoreError
+            Where they are none.
+        """
+        from rtcore.remote.keys import load_client_keys
+
+        return None if self.keys is None else load_client_keys(self.keys)
 
 
 def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:

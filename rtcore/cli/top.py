@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import click
@@ -19,31 +19,61 @@ _PLUGIN_COLUMNS = ("plugin", "load %", "p50 us", "p99 us", "max us", "late", "co
 
 @click.command()
 @remote_options
+@click.option(
+    "--telemetry",
+    metavar="HOST:PORT",
+    help="Where `rtcore receive --telemetry` publishes: look there instead, --to is not asked.",
+)
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many tables.")
 @json_option
-def top(there: There, count: int | None, as_json: bool) -> None:
-    """Show each plugin's load and times, lateness, levels and the device of a served engine.
+def top(there: There, telemetry: str | None, count: int | None, as_json: bool) -> None:
+    """Show each plugin's load and times, lateness, levels, the network and the device of an engine.
 
-    On a terminal the table stays in its place until Ctrl-C; elsewhere one is printed and that is
-    all, unless --count says otherwise.
+    It is one that `rtcore serve` plays, or `rtcore receive --telemetry`.  On a terminal the table
+    stays in its place until Ctrl-C; elsewhere one is printed and that is all, unless --count says
+    otherwise.
     """
     wanted = count if count is not None else None if sys.stdout.isatty() and not as_json else 1
-    with there.client() as client, _view(once=wanted == 1 or as_json) as show:
+    silence_s = max(there.timeout_s, 2.0)
+    with (
+        contextlib.closing(_messages(there, telemetry, silence_s)) as messages,
+        _view(once=wanted == 1 or as_json) as show,
+    ):
         shown, before = 0, None
-        # A server that tells nothing for so long is gone, or its engine was never started.
-        for _topic, told in client.watch(["stats"], timeout_s=max(there.timeout_s, 2.0)):
+        for where, told in messages:
             if as_json:
                 print_json(told)
             else:
-                show(_drawn(told, before, client.address.url))
+                show(_drawn(told, before, where))
             before, shown = told, shown + 1
             if shown == wanted:
                 return
-        msg = (
-            f"{client.address.url}: no telemetry came within {max(there.timeout_s, 2.0):g} s; "
-            "start the engine (rtcore ctl start), and open the port of its telemetry"
-        )
-        raise DeviceError(msg)
+
+
+def _messages(
+    there: There, telemetry: str | None, silence_s: float
+) -> Generator[tuple[str, dict[str, Any]], None, None]:
+    """Give statistics as they come, each with the address of what they are about."""
+    from rtcore.remote.addresses import Address
+    from rtcore.remote.client import listen
+    from rtcore.remote.sockets import TELEMETRY_PORT, Sockets
+
+    if telemetry is None:
+        with there.client() as client:
+            where, start = client.address.url, "the engine (rtcore ctl start)"
+            for _topic, told in client.watch(["stats"], timeout_s=silence_s):
+                yield where, told
+    else:
+        address = Address.read(telemetry, TELEMETRY_PORT, "--telemetry")
+        where, start = address.url, "rtcore receive --telemetry there"
+        with Sockets(there.client_keys()) as sockets:
+            for _topic, told in listen(sockets, address, ["stats"], timeout_s=silence_s):
+                yield where, told
+    msg = (
+        f"{where}: no telemetry came within {silence_s:g} s; start {start}, and open the port of "
+        "its telemetry"
+    )
+    raise DeviceError(msg)
 
 
 @contextlib.contextmanager
@@ -104,6 +134,30 @@ def _lines(told: dict[str, Any], before: dict[str, Any] | None) -> Iterator[str]
     volume = [f"volume {told['volume_db']:.0f} dB"] if told["safety"] else []
     answers = [f"{control['answered']} answered", f"{control['refused']} refused"]
     yield f"control  {', '.join([*answers, *volume, *switches])}"
+    if "network" in told:
+        yield from _network(told["network"])
+
+
+def _network(net: dict[str, Any]) -> Iterator[str]:
+    """Give the lines about the packets that the engine plays."""
+    if "packets" not in net:
+        yield "network  no packet has come yet"
+        return
+    latency = net["latency_ms"]
+    stream = "" if net["playing"] else ", NO STREAM"
+    yield (
+        f"network  {net['lost']} of {net['packets']} packets lost ({net['loss_percent']:g} %), "
+        f"late {net['late']}, twice {net['duplicates']}, refused {net['refused_messages']}, "
+        f"begun anew {net['restarts']}{stream}"
+    )
+    runs = ", ".join(f"{count} of {length}" for length, count in net["bursts"].items()) or "none"
+    yield f"bursts   {runs} (longest {net['longest_burst']}), without a stream {net['gap_s']:g} s"
+    depth = "-" if net["depth_ms"] is None else f"{net['depth_ms']:.1f}"
+    yield (
+        f"buffer   depth {depth} of {net['target_ms']:.1f} ms, jitter {net['jitter_ms']:.2f} ms, "
+        f"drift {net['drift_ppm']:+.0f} ppm, latency p50 {latency['p50']:.1f} p99 "
+        f"{latency['p99']:.1f} ms"
+    )
 
 
 def _load(told: dict[str, Any], before: dict[str, Any] | None) -> float:

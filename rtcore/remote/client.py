@@ -139,8 +139,11 @@ class Client:
         message = {"rtcore": messages.VERSION, "id": number, "verb": verb, **words}
         if self._session and verb != "hello":
             message["session"] = self._session
+        body = messages.write(message)
+        if len(body) > messages.MAX_MESSAGE_BYTES:
+            raise RemoteError(messages.too_long(len(body)))
         try:
-            self._socket.send(messages.write(message), zmq.NOBLOCK)
+            self._socket.send(body, zmq.NOBLOCK)
         except zmq.Again:
             raise self._nobody("takes what is sent") from None
         return number

@@ -135,11 +135,7 @@ def read_json(body: bytes) -> Any:
         Where it is too long, or no JSON that the protocol allows.
     """
     if len(body) > MAX_MESSAGE_BYTES:
-        msg = (
-            f"a message may have at most {MAX_MESSAGE_BYTES} bytes, got {len(body)}; send a "
-            "smaller one"
-        )
-        raise RemoteError(msg)
+        raise RemoteError(too_long(len(body)))
     if body.count(b"[") + body.count(b"{") > _MAX_DEPTH:
         _check_depth(body)
     try:
@@ -151,6 +147,11 @@ def read_json(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]} at letter {error.pos}"
         raise RemoteError(f"a message must be JSON: {reason}; send one JSON object") from None
+
+
+def too_long(size: int) -> str:
+    """Say that a message of so many bytes is not taken."""
+    return f"a message may have at most {MAX_MESSAGE_BYTES} bytes, got {size}; send a smaller one"
 
 
 def _check_depth(body: bytes) -> None:

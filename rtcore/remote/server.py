@@ -144,8 +144,7 @@ class Server:
             "mistakes": counts.mistakes,
         }
         switches = {key: self.player.read(f"engine/{key}") for key in ("bypass", "mute")}
-        safety = engine.safety.enabled
-        return {**engine.stats(), **switches, "safety": safety, "control": control}
+        return telemetry.statistics(engine, **switches, control=control)
 
     def _run(self) -> None:
         while not self._quit.is_set():

@@ -10,17 +10,52 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from rtcore.remote import messages
 
+if TYPE_CHECKING:
+    from rtcore.engine import Engine
+
 #: Messages that wait for a slow subscriber; it loses what comes when so many do.
 HIGH_WATER = 64
 _EVENTS_KEPT = 1000
 _LOOK_S = 0.05
+
+
+def statistics(
+    engine: Engine,
+    *,
+    bypass: bool = False,
+    mute: bool = False,
+    control: Mapping[str, int] | None = None,
+    network: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Give a message of the topic ``stats``, whoever publishes it.
+
+    Parameters
+    ----------
+    engine : Engine
+        That plays.
+    bypass, mute : bool
+        Whether it is bypassed or muted.
+    control : mapping, optional
+        Requests answered, refused and failed; none at all where nobody can steer it.
+    network : mapping, optional
+        What a receiver of packets counted, where the engine plays them.
+    """
+    nobody = {"answered": 0, "refused": 0, "mistakes": 0}
+    return {
+        **engine.stats(),
+        "bypass": bypass,
+        "mute": mute,
+        "safety": engine.safety.enabled,
+        "control": dict(control or nobody),
+        **({} if network is None else {"network": dict(network)}),
+    }
 
 
 class Publisher:

@@ -128,6 +128,68 @@ class TestChains:
         client.ask(verb, on=False)
         assert (False, -11.0) == (client.get(f"engine/{verb}"), client.get(GAIN))
 
+    @pytest.mark.parametrize("verb", [None, "bypass", "mute"])
+    def test_one_plugin_is_bypassed(self, client, verb):
+        """By its path, at the same latency, also while all is bypassed; a snapshot knows it."""
+        latency = client.ask("state")["latency_frames"]
+        if verb:
+            client.ask(verb, on=True)
+        client.set({"plugin/gain/bypass": True, GAIN: -13.0})
+        if verb:
+            client.ask(verb, on=False)
+        found = (client.get("plugin/gain/bypass"), client.get("plugin/compressor/bypass"))
+        assert (True, False, -13.0) == (*found, client.get(GAIN))
+        assert latency == client.ask("state")["latency_frames"]
+        assert [True, False] == [p["bypass"] for p in client.ask("stats")["stats"]["plugins"]]
+        shot = client.ask("snapshot")["snapshot"]
+        assert ["plugin[0].gain"] == shot["bypassed"]
+        client.set({"plugin/gain/bypass": False})
+        assert [] == client.ask("snapshot")["snapshot"]["bypassed"]
+        client.ask("restore", snapshot=shot)
+        assert [True, False] == [p["bypass"] for p in client.ask("list")["plugins"]]
+        client.set({"plugin/0/bypass": False})
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"plugin/gain/bypass": 1}, "plugin/gain/bypass: must be true or false, got 1"),
+            ({"plugin/gain/bypas": True}, "did you mean 'bypass'?"),
+            ({"plugin/gain/bypass": True, "plugin/0/bypass": True}, "named twice"),
+            ({"plugin/gain/bypass": True, GAIN: 1000}, "must be at most 40 dB"),
+        ],
+    )
+    def test_a_bypass_that_is_refused_changes_nothing(self, client, values, words):
+        """Wrong values, and good ones beside wrong ones."""
+        before = client.ask("snapshot")["snapshot"]
+        with pytest.raises(RemoteError) as caught:
+            client.set(values)
+        assert words in str(caught.value)
+        assert before == client.ask("snapshot")["snapshot"]
+
+    def test_a_snapshot_that_bypasses_nothing_there_is_is_refused(self, client):
+        """The chain that plays stays."""
+        shot = client.ask("snapshot")["snapshot"]
+        with pytest.raises(RemoteError, match="not in the chain"):
+            client.ask("restore", snapshot={**shot, "bypassed": ["plugin[7].x"]})
+        assert shot == client.ask("snapshot")["snapshot"]
+
+    def test_a_plugins_bypass_is_heard(self, tmp_path):
+        """Noise behind a gain of -120 dB is silent; with that bypassed it is loud."""
+        quiet = ("-p", "gain:gain_db=-120")
+        with (
+            served(tmp_path, "-i", "noise", chain=quiet) as one,
+            Client(one.control, timeout_s=60.0) as client,
+        ):
+
+            def level_db():
+                return client.ask("stats")["stats"]["output"][0]["rms_dbfs"]
+
+            assert level_db() < -100.0
+            client.set({"plugin/gain/bypass": True})
+            assert reaches(lambda: level_db() > -60.0)
+            client.set({"plugin/gain/bypass": False})
+            assert reaches(lambda: level_db() < -100.0)
+
     def test_mute_is_heard(self, server, tmp_path):
         """A muted engine's output level falls to silence, and comes back."""
         with (
@@ -233,6 +295,12 @@ class TestSessions:
             socket.send_multipart([b"a", b"b"])
             assert socket.poll(60000)
             assert "one frame, got 2" in json.loads(socket.recv())["error"]["sentence"]
+
+    def test_a_request_that_is_too_long_is_not_even_sent(self, client):
+        """The client says what the server would, also where that would close the connection."""
+        for size in (70_000, 17 << 20):
+            with pytest.raises(RemoteError, match="may have at most 65536 bytes"):
+                client.set({GAIN: "x" * size})
 
     def test_an_unknown_session_is_a_session_error(self, client):
         """Errors of a session have a kind of their own: nothing was done."""

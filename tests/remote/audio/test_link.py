@@ -8,6 +8,7 @@ import signal
 import time
 
 import numpy as np
+import pytest
 from audio_links import DEPTH_MS, ended, free_port, noise, received, receiving, sending
 from commands import assert_refused, rtcore
 from waiting import PATIENCE_S
@@ -19,9 +20,9 @@ from rtcore.host import find
 RATE, PACKET = 16000, 320
 
 
-def offline(came, lost, prefix):
+def offline(concealer, came, lost, prefix):
     """Conceal the packets (numbers, PACKET) offline, behind so many frames of silence."""
-    chain = Chain([find("plc-pitch")()], sample_rate=RATE, channels=1)
+    chain = Chain([find(concealer)()], sample_rate=RATE, channels=1)
     heard = [chain.process(np.zeros((1, prefix), np.float32))] if prefix else []
     for samples, gone in zip(came, lost, strict=True):
         piece = np.zeros_like(samples) if gone else samples
@@ -34,14 +35,16 @@ def prefix_of(path):
     return int(np.flatnonzero(audiofile.read(path)[0][0])[0])
 
 
-def test_equals_offline_concealment_of_the_trace(tmp_path):
+@pytest.mark.parametrize("concealer", ["plc-pitch", "plc"])
+def test_equals_offline_concealment_of_the_trace(concealer, tmp_path):
     """With a recorded trace, what was heard is bit for bit what the trace gives offline."""
     lost = parse_model("gilbert:0.1,0.4").generate(1, 500, np.random.default_rng(1))[0]
     (tmp_path / "trace.txt").write_text("".join(f"{int(gone)}\n" for gone in lost))
     port = free_port()
-    words = ["--loss", "trace.txt", "--seconds", 4, "--record", "heard.wav", "--record-input"]
+    words = ["-p", concealer, "--loss", "trace.txt", "--seconds", 4, "--log", "log.jsonl"]
+    files = ["--record", "heard.wav", "--record-input", "came.wav"]
     with sending(port, cwd=tmp_path):
-        told = received(port, *words, "came.wav", "--log", "log.jsonl", cwd=tmp_path)
+        told = received(port, *words, *files, cwd=tmp_path)
     network = told["network"]
     assert (0, 0, 0) == (network["late"], network["restarts"], network["refused_messages"])
     heard = audiofile.read(tmp_path / "heard.wav")[0].astype(np.float32)
@@ -50,7 +53,7 @@ def test_equals_offline_concealment_of_the_trace(tmp_path):
     gone = lost[np.arange(first, first + count) % lost.size]
     assert 100 < count
     assert gone.any()
-    expected = offline(noise(first + count, PACKET)[first:], gone, prefix)
+    expected = offline(concealer, noise(first + count, PACKET)[first:], gone, prefix)
     assert np.array_equal(expected, heard[:, : expected.shape[1]])
     assert network["lost"] - int(gone.sum()) in (0, 1)  # the last packet has only begun
 
