@@ -97,8 +97,10 @@ def _sending(sockets: Sockets, options: dict[str, Any]) -> tuple[Engine, Sender]
     from rtcore.remote.addresses import Address
     from rtcore.remote.audio.packets import Format
     from rtcore.remote.audio.sender import Sender
-    from rtcore.remote.sockets import AUDIO_PORT
+    from rtcore.remote.sockets import AUDIO_PORT, check_open
 
+    address = Address.read(options["address"], AUDIO_PORT, "ADDRESS")
+    check_open(address, sockets.keys)  # before anything is compiled
     backend = backend_for({**options, "target": options["target"] or "none"})
     if backend.name == "timer":
         backend.clock_ppm = options["clock_ppm"]
@@ -115,7 +117,6 @@ def _sending(sockets: Sockets, options: dict[str, Any]) -> tuple[Engine, Sender]
         chain = config.override(**words).build()
     frames = round(rate * int(options["packet_ms"]) / 1000)
     form = Format(round(rate), chain.channels_out, frames, options["encoding"])
-    address = Address.read(options["address"], AUDIO_PORT, "ADDRESS")
     sender = Sender(sockets, address, form)
     engine = Engine(chain, backend, safety=Safety(enabled=False), output=sender, on_message=_say)
     sender.clock = engine.clock

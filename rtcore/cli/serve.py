@@ -77,11 +77,13 @@ def serve(**options: Any) -> None:
     from rtcore.remote.addresses import Address
     from rtcore.remote.keys import load_server_keys
     from rtcore.remote.server import Server
-    from rtcore.remote.sockets import CONTROL_PORT, TELEMETRY_PORT
+    from rtcore.remote.sockets import CONTROL_PORT, TELEMETRY_PORT, check_open
 
     control = Address.read(options["control"], CONTROL_PORT, "--control")
     telemetry = Address.read(options["telemetry"], TELEMETRY_PORT, "--telemetry")
     keys = None if options["keys"] is None else load_server_keys(options["keys"])
+    for address in (control, telemetry):
+        check_open(address, keys)  # before anything is compiled
     done = compiling_notice()
     backend = backend_for(options)
     rate = options["rate"] or backend.sample_rate() or source_rate(options)

@@ -37,6 +37,22 @@ _SILENT_MS = 6000
 _DOMAIN = "rtcore"
 
 
+def check_open(address: Address, keys: ServerKeys | ClientKeys | None) -> None:
+    """Refuse an address at which others could connect without being known.
+
+    Raises
+    ------
+    ConfigError
+        Where it is not this machine's alone and there are no keys of a server.
+    """
+    if not address.local and not isinstance(keys, ServerKeys):
+        what = (
+            "others could connect there without being known; make keys with "
+            "rtcore serve --keygen and give --keys FOLDER, or bind to 127.0.0.1"
+        )
+        raise ConfigError(address.url, what)
+
+
 class Sockets:
     """A ZeroMQ context of one's own, with all sockets that were made in it.
 
@@ -88,12 +104,7 @@ class Sockets:
         DeviceError
             Where the system refuses.
         """
-        if not address.local and not isinstance(self.keys, ServerKeys):
-            what = (
-                "others could connect there without being known; make keys with "
-                "rtcore serve --keygen and give --keys FOLDER, or bind to 127.0.0.1"
-            )
-            raise ConfigError(address.url, what)
+        check_open(address, self.keys)
         socket = self._socket(kind, address, hwm, max_bytes)
         if isinstance(self.keys, ServerKeys):
             socket.curve_server = True
