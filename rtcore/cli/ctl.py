@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rtcore.cli.output import as_json, print_json, print_table
 from rtcore.cli.remote_options import There, remote_options
 from rtcore.errors import ConfigError, RtcoreError
 
+_SILENT_S = 5.0
 _FILE = click.Path(path_type=Path)
 
 
@@ -113,11 +115,21 @@ def _range(about: dict[str, Any]) -> str:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many messages.")
 @click.pass_context
 def watch(ctx: click.Context, topics: tuple[str, ...], count: int | None) -> None:
-    """Print telemetry as it comes, one JSON object a line: stats, event, or both."""
+    """Print telemetry as it comes, one JSON object a line: stats, event, or both.
+
+    Where nothing comes for a while the server is asked whether it is still there.
+    """
     import json
 
-    for topic, told in itertools.islice(_client(ctx).watch(topics or ("",)), count):
+    for topic, told in itertools.islice(_watched(_client(ctx), topics or ("",)), count):
         click.echo(json.dumps({"topic": topic, **told}))
+
+
+def _watched(client: Any, topics: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give telemetry for as long as there is a server."""
+    while True:
+        yield from client.watch(topics, timeout_s=_SILENT_S)
+        client.ask("state")  # says so where nobody answers any more
 
 
 @ctl.command()

@@ -153,7 +153,7 @@ class TestChains:
         ("values", "words"),
         [
             ({"plugin/gain/bypass": 1}, "plugin/gain/bypass: must be true or false, got 1"),
-            ({"plugin/gain/by-pass": True}, "did you mean 'bypass'?"),
+            ({"plugin/gain/bypass_": True}, "did you mean 'bypass'?"),
             ({"plugin/gain/bypass": True, "plugin/0/bypass": True}, "named twice"),
             ({"plugin/gain/bypass": True, GAIN: 1000}, "must be at most 40 dB"),
         ],
