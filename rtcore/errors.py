@@ -11,6 +11,8 @@
     │   └── ParameterError      a parameter is unknown, of the wrong type or out of range
     ├── StreamError             samples of the wrong shape or type were handed to a chain
     ├── ModelError              a model cannot be opened, fed or run
+    ├── RemoteError             a message is none, or the other side refused it
+    │   └── SessionError        it belongs to no session, or came before
     ├── CheckFailed             exit code 1: everything ran, and a limit was broken
     └── DeviceError             exit code 3: a device or the environment failed
         └── NoSuchDeviceError   exit code 2: a device was named that does not exist
@@ -92,6 +94,14 @@ class StreamError(RtcoreError):
 
 class ModelError(RtcoreError):
     """An ONNX model cannot be opened, bound to memory or run."""
+
+
+class RemoteError(RtcoreError):
+    """A message is none of rtcore's protocol, or the other side refused it."""
+
+
+class SessionError(RemoteError):
+    """A message belongs to no session, or came before."""
 
 
 class CheckFailed(RtcoreError):  # noqa: N818 - it reports a verdict, not a malfunction

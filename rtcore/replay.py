@@ -8,6 +8,7 @@ others say what was done to it and the frame at which it took effect::
     {"frame": 9600, "event": "update", "plugin": "plugin[0].gain", "values": {"gain_db": -3.0}}
     {"frame": 12800, "event": "flags", "flags": 1}
     {"frame": 19200, "event": "swap", "chain": {"plugin": [...], ...}}
+    {"frame": 24000, "event": "bypass", "plugin": "plugin[0].gain", "on": true}
     {"frame": 28800, "event": "reset", "plugin": "*"}
     {"frame": 32000, "event": "feed", "input": "lips", "values": [0.5, -0.25, ...]}
 
@@ -69,6 +70,14 @@ class _Swap(_Line):
     frame: int = Field(ge=0)
     chain: dict[str, Any]
     sides: dict[str, list[float]] = {}  # what was fed to that chain before
+    bypassed: list[str] = []
+
+
+class _Bypass(_Line):
+    frame: int = Field(ge=0)
+    plugin: str
+    on: bool
+    values: dict[str, Any] = {}  # with which it comes back
 
 
 class _Feed(_Line):
@@ -77,12 +86,13 @@ class _Feed(_Line):
     values: list[float]
 
 
-_Action = _Update | _Flags | _Reset | _Swap | _Feed
+_Action = _Update | _Flags | _Reset | _Swap | _Bypass | _Feed
 _ACTIONS: dict[str, type[_Action]] = {
     "update": _Update,
     "flags": _Flags,
     "reset": _Reset,
     "swap": _Swap,
+    "bypass": _Bypass,
     "feed": _Feed,
 }
 
@@ -148,11 +158,17 @@ class Replay:
             chain.stream.send(Command.RESET, step, at_frame=frame)
         elif isinstance(action, _Feed):
             self._feed(action)
+        elif isinstance(action, _Bypass):
+            if action.values:
+                chain.update(action.plugin, **action.values)
+            chain.bypass(action.plugin, on=action.on, at_frame=frame)
         else:
             words = {"dtype": str(chain.spec.dtype), "listeners": chain.spec.listeners}
             fresh = parse(action.chain).override(**words).build()
             for name, values in action.sides.items():
                 fresh.feed(name, values)
+            for place in action.bypassed:
+                fresh.bypass(place)
             chain.swap(fresh, at_frame=frame)
 
     def _feed(self, action: _Feed) -> None:

@@ -46,6 +46,10 @@ SHORT = {
         ["gain", "hearing_aid", "--seconds", "0.1"],
         {"rows": {"name", "block_samples", "idle", "declared", "measured"}},
     ),
+    "remote_control": (
+        ["--repeats", "1", "--seconds", "0.5", "--rate", "500"],
+        {"rows": {"phase", "changes / s", "p99 ms", "late %", "server MB"}},
+    ),
     "startup": (
         ["--repeats", "1", "--cold", "0"],
         {"rows": {"what", "median s", "min s", "starts", "target"}},

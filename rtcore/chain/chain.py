@@ -23,11 +23,13 @@ from rtcore.chain.graph import Element, Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import Command
 from rtcore.chain.sides import find_side
+from rtcore.chain.standin import bypass, bypassed
 from rtcore.chain.stream import Stream
 from rtcore.chain.table import Table
+from rtcore.chain.updating import change
 from rtcore.errors import StreamError
 from rtcore.kernels.context import Flag
-from rtcore.plugin import Plugin, Spec
+from rtcore.plugin import Spec
 from rtcore.sides import vectors_of
 
 _FADE_S = 0.05
@@ -300,21 +302,33 @@ class Chain:
         ParameterError
             Where a value is refused; nothing is changed then.
         """
-        from rtcore.chain.export import logged_values
-
         with self._changing:
             number = self.find(which)
-            placed = self.nodes[number]
-            changed = placed.node.plugin.update(**settings)  # validates everything first
-            say = {
-                "event": "update",
-                "plugin": placed.path,
-                "values": logged_values(self, settings, placed.path),
-            }
-            if set(settings) <= set(type(changed).params):
-                self._aim(number, placed.node, changed, settings, at_frame, say)
-            else:
-                self._redesign(number, placed, changed, at_frame, say)
+            changed = self.nodes[number].node.plugin.update(**settings)  # validates all first
+            change(self, number, changed, settings, at_frame)
+
+    def bypass(self, which: int | str, *, on: bool = True, at_frame: int = -1) -> None:
+        """Let the sound pass a plugin unprocessed, or let it play again, under a cross-fade.
+
+        The latency stays what it is.  Values can be changed meanwhile; the plugin comes back as
+        freshly prepared, with them.
+
+        Parameters
+        ----------
+        which, at_frame
+            As for :meth:`update`.
+        on : bool
+            Whether it is bypassed.
+
+        Raises
+        ------
+        ParameterError
+            Where there is no such plugin.
+        ConfigError
+            Where it changes the number of channels, or joins branches.
+        """
+        with self._changing:
+            bypass(self, which, on=on, at_frame=at_frame)
 
     def feed(
         self, name: str, vectors: Any, *, at_frame: Any = None, rate_hz: float | None = None
@@ -351,34 +365,6 @@ class Chain:
         rows = vectors_of(name, slot.declared.width, vectors)
         frames = slot.frames(len(rows), at_frame, rate_hz)
         return self.stream.feed(slot, rows, frames)
-
-    def _aim(
-        self,
-        number: int,
-        node: Node,
-        changed: Plugin,
-        settings: Mapping[str, Any],
-        at_frame: int,
-        say: Any,
-    ) -> None:
-        rate = self.sample_rate
-        fields = [
-            (
-                number,
-                node.slot(name),
-                type(changed).params[name].in_kernel(changed.values[name], rate),
-            )
-            for name in settings
-        ]
-        self.stream.send_together(Command.PARAM, fields, at_frame=at_frame, say=say)
-        node.plugin = changed
-
-    def _redesign(
-        self, number: int, placed: PlacedNode, changed: Plugin, at_frame: int, say: Any
-    ) -> None:
-        old = placed.node
-        node = Node(changed, old.spec, self.table.graph.block_frames)
-        self.replace_node(number, node, old, at_frame=at_frame, say=say)
 
     def replace_node(
         self, number: int, node: Node, old: Node, *, at_frame: int = -1, say: Any = None
@@ -464,6 +450,7 @@ class Chain:
         address = other.table.address
         held = other.stream.sides.held()
         say = {"event": "swap", "chain": logged_chain(self, other), "sides": held}
+        say["bypassed"] = bypassed(other)
         self.stream.sides.bind(other.nodes, other.stream.sides)
         self.stream.wake([placed.node for placed in other.nodes])
         self.stream.keep(address, other.table)

@@ -63,6 +63,7 @@ __all__ = [
     "config_from_chain",
     "load",
     "parse",
+    "read_table",
 ]
 
 MAX_DEPTH = 8
@@ -172,6 +173,18 @@ def load(path: str | os.PathLike[str]) -> ChainConfig:
     file = Path(path)
     with naming(str(file)):
         return replace(parse(_read(file), file.parent), source=str(file))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read a chain file's keys without checking what they say.
+
+    Raises
+    ------
+    ConfigError
+        Where it is no TOML.
+    """
+    with naming(str(path)):
+        return _read(path)
 
 
 def parse(config: Mapping[str, Any], base: Path = Path()) -> ChainConfig:

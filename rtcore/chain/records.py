@@ -27,6 +27,7 @@ class Event(enum.IntEnum):
     RETIRED = 2  # the address of a STEP or CHAIN whose cross-fade is over
     FAULT = 3  # a plugin gave NaN, Inf or a status: step, status, and its chain for a serial
     FED = 4  # a vector was taken: number of the side input, 1 if it holds, its place in the ring
+    FLAGGED = 5  # the thread that plays set the flags itself: the flags
 
 
 #: One processor in place: code, memory, and where its samples lie.

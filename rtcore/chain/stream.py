@@ -339,6 +339,9 @@ class Stream:
                 said = self.sides.told(int(event["target"]), serial, holds=event["argument"] == 1)
                 if said:
                     told.append({"frame": int(event["frame"]), **said})
+            elif kind == Event.FLAGGED:
+                flags = int(event["argument"])
+                told.append({"frame": int(event["frame"]), "event": "flags", "flags": flags})
             elif kind == Event.FAULT:
                 path = self._kept[serial].placed[int(event["target"])].path
                 what = f"status {int(event['argument'])}" if event["argument"] else "NaN or Inf"

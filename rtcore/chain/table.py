@@ -11,6 +11,7 @@ from rtcore.chain.asking import ask_failures
 from rtcore.chain.graph import Graph, PlacedNode
 from rtcore.chain.node import Node
 from rtcore.chain.records import CHAIN, STEP
+from rtcore.chain.standin import StandIn
 
 
 class Table:
@@ -62,6 +63,7 @@ class Table:
                 "failures": ask_failures(placed.node.plugin)[0],
                 "busy_ms": placed.node.histogram.summary_ms(),
                 "muted": bool(step["muted"]),
+                "bypass": isinstance(placed.node, StandIn),
                 "faults": int(step["faults"]),
                 "sides": {name: slot.stats() for name, slot in placed.node.slots.items()},
                 "worker": None if placed.node.worker is None else placed.node.worker.stats(),

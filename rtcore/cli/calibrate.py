@@ -73,13 +73,13 @@ def calibrate(
 
         rtcore calibrate --input --rms 0.0123 --reading 72
     """
-    from rtcore.cli.run import _backend, _output_name
+    from rtcore.cli.live_options import backend_for, output_name
     from rtcore.errors import ParameterError
     from rtcore.hearing import Calibration, save_calibration
 
     options = {"backend": backend, "source": "none", "target": target, "block_frames": 256}
-    chosen = _backend(options)
-    name = _output_name(chosen)
+    chosen = backend_for(options)
+    name = output_name(chosen)
     if direction == "input":
         if rms is None or reading_db is None:
             raise ParameterError("--input", "a microphone needs both --rms and --reading")

@@ -162,7 +162,7 @@ def plugin_table(text: str) -> dict[str, Any]:
         if not equals or not key.strip():
             what = f"'{part.strip()}' is no key=value; write it like -p gain:gain_db=-6"
             raise ConfigError(f"-p {name.strip()}", what)
-        table[key.strip()] = _value(value.strip())
+        table[key.strip()] = toml_value(value.strip())
     return table
 
 
@@ -183,7 +183,7 @@ def _parts(text: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
-def _value(text: str) -> Any:
+def toml_value(text: str) -> Any:
     """Read a TOML value, or take the word as it is."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

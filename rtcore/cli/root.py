@@ -23,6 +23,9 @@ from rtcore.errors import RtcoreError, did_you_mean
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("rtcore.cli.demo:demo", "Hear a hearing aid in real time; needs no sound card."),
     "run": ("rtcore.cli.run:run", "Play live, from microphone to headphones."),
+    "serve": ("rtcore.cli.serve:serve", "Play, and be steered over the network."),
+    "ctl": ("rtcore.cli.ctl:ctl", "Steer an engine that is served, here or elsewhere."),
+    "top": ("rtcore.cli.top:top", "Show how a served engine is doing, live."),
     "process": ("rtcore.cli.process:process", "Play audio files through a chain."),
     "latency": ("rtcore.cli.latency:latency", "Measure look-ahead and latency; judge by rules."),
     "devices": ("rtcore.cli.devices:devices", "List the sound devices."),
@@ -31,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plc": ("rtcore.cli.plc:plc", "Packet-loss concealment: make, conceal and score sets."),
     "cadenza": ("rtcore.cli.cadenza:cadenza", "Cadenza 2024: music for hearing aids, end to end."),
     "clarity": ("rtcore.cli.clarity:clarity", "Clarity challenges: make, enhance, score, hand in."),
+    "send": ("rtcore.cli.send:send", "Send live sound to other machines."),
+    "receive": ("rtcore.cli.receive:receive", "Play live sound from another machine."),
     "bench": ("rtcore.cli.bench:bench", "Measure what the shipped chains cost here."),
     "calibrate": ("rtcore.cli.calibrate:calibrate", "Tie a device's full scale to sound pressure."),
     "plugins": ("rtcore.cli.plugins:plugins", "List, show, write and check plugins."),

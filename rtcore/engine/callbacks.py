@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 
-from rtcore.engine.core import device_block
+from rtcore.engine.inlet_block import play_block
 from rtcore.engine.records import ENGINE, STATS
 from rtcore.kernels.abi import call_address_of_buffer, load_acquire, pointer, size_of, store_release
 from rtcore.kernels.jit import c_entry, native
@@ -63,9 +63,7 @@ def jack_process(frames, argument):  # type: ignore[no-untyped-def]  # noqa: ANN
         pause = carray(pointer(np.uintp(engine.clock) + np.uintp(16), np.int64), (2,))
         _wait_for_recorder(argument, np.uintp(engine.tap_in), pause, frames)
         _wait_for_recorder(argument, np.uintp(engine.tap_out), pause, frames)
-    device_block(
-        argument, ports_in[:, 1], 1, ports_out[:, 1], 1, np.int64(frames), deadline_ns, _F4
-    )
+    play_block(argument, ports_in[:, 1], 1, ports_out[:, 1], 1, np.int64(frames), deadline_ns, _F4)
     restore_float_mode(mode)
     return np.int32(0)
 
@@ -83,7 +81,7 @@ def portaudio_process(source, target, frames, _times, _flags, argument):  # type
     period_ns = np.int64(frames * NS_PER_S / engine.sample_rate)
     deadline_ns = now_ns(np.uintp(engine.clock)) + period_ns
     count_in, count_out = max(engine.device_in, 1), max(engine.device_out, 1)
-    device_block(argument, inputs, count_in, outputs, count_out, np.int64(frames), deadline_ns, _F4)
+    play_block(argument, inputs, count_in, outputs, count_out, np.int64(frames), deadline_ns, _F4)
     restore_float_mode(mode)
     return np.int32(1) if load_acquire(argument) != 0 else np.int32(0)
 
@@ -218,7 +216,7 @@ def paced_thread(
             _wait_for_recorder(engine_at, np.uintp(engine.tap_in), wake, block)
             _wait_for_recorder(engine_at, np.uintp(engine.tap_out), wake, block)
         if frames > 0:
-            device_block(
+            play_block(
                 engine_at, rows, source.shape[1], nothing, 1, frames, due_ns + period_ns, real
             )
         played += block

@@ -18,6 +18,7 @@ from rtcore.chain import Chain
 from rtcore.engine.backends.base import Backend
 from rtcore.engine.complaints import Complaints
 from rtcore.engine.feed import Recorder, Sink, as_rtcore_error
+from rtcore.engine.inlet import Inlet
 from rtcore.engine.log import SessionLog
 from rtcore.engine.native import NativeEngine
 from rtcore.engine.privileges import WORKER_PRIORITY, LiveMode
@@ -76,6 +77,8 @@ class Engine:
         Called from the control thread with sentences for the user.
     reopen_for_s : float
         How long a lost device is waited for.
+    inlet : Inlet, optional
+        Packets that are played in place of the backend's input.
 
     Raises
     ------
@@ -101,6 +104,7 @@ class Engine:
         log: str | Path | None = None,
         on_message: Callable[[str], None] | None = None,
         reopen_for_s: float = 3600.0,
+        inlet: Inlet | None = None,
     ) -> None:
         if backend.live and chain.spec.dtype.itemsize != 4:
             msg = (
@@ -114,6 +118,9 @@ class Engine:
         self.stop_reason = ""
         self.reopened = 0
         self._native = NativeEngine(chain, self.safety, paced=backend.paced)
+        self.inlet = inlet
+        if inlet is not None:
+            self._take_packets(inlet)
         self._message = on_message or (lambda _text: None)
         self._reopen_for_s = reopen_for_s
         self._state = State.IDLE
@@ -137,12 +144,23 @@ class Engine:
         self._complaints = Complaints(self._message)
         self.error: RtcoreError | None = None
 
+    def _take_packets(self, inlet: Inlet) -> None:
+        if not self.backend.paced:
+            what = f"backend {self.backend.name}: packets come in real time"
+            raise DeviceError(f"{what}; play them with one that keeps time, such as timer")
+        inlet.attach(self.chain)
+        self._native.record["inlet"] = inlet.address
+
     # --- life ---------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
         """``idle``, ``starting``, ``running``, ``reopening``, ``failed`` or ``stopped``."""
         return self._state.value
+
+    def clock(self) -> tuple[int, int]:
+        """Give the frames played, and the monotonic time in ns at which the last block began."""
+        return self._native.clock()
 
     @property
     def notes(self) -> list[str]:
@@ -477,4 +495,5 @@ class Engine:
                 "device_frames": self.backend.latency_frames(),
             },
             **read_stats(self._native),
+            **({"inlet": self.inlet.counts()} if self.inlet is not None else {}),
         }

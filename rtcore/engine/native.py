@@ -104,6 +104,17 @@ class NativeEngine:
             if placed.node.worker is not None:
                 placed.node.worker.begin_session()
 
+    def clock(self) -> tuple[int, int]:
+        """Give the frames played, and the monotonic time in ns at which the last block began.
+
+        The time is 0 before the first block.
+        """
+        while True:
+            begun_ns = int(self.stats["last_start_ns"][0])
+            frames = int(self.stats["frames"][0])
+            if begun_ns == int(self.stats["last_start_ns"][0]):
+                return frames, begun_ns
+
     def set_volume(self, target: float, seconds: float) -> None:
         """Send the volume towards a target at a rate of full scale in ``seconds``."""
         self.safety["volume_step"] = 1.0 / max(1.0, seconds * self.chain.sample_rate)

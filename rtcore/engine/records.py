@@ -84,6 +84,7 @@ ENGINE = np.dtype(
         ("ports_in", "u8"),  # uint64[device_in]: JACK ports
         ("ports_out", "u8"),
         ("get_buffer", "u8"),  # jack_port_get_buffer
+        ("inlet", "u8"),  # packets that are played instead of the device's input; 0: none
     ],
     align=True,
 )

@@ -31,18 +31,29 @@ class TimerBackend(Backend):
         Frames of each block.
     tail : bool
         Whether the chain's tail is played after the source has ended.
+    clock_ppm : float
+        How much faster than the machine's its clock pretends to be, in millionths; for trials of
+        what drifting clocks do.
     """
 
     name: ClassVar[str] = "timer"
     live: ClassVar[bool] = False
 
-    def __init__(self, source: Any = None, *, block_frames: int = 64, tail: bool = True) -> None:
+    def __init__(
+        self,
+        source: Any = None,
+        *,
+        block_frames: int = 64,
+        tail: bool = True,
+        clock_ppm: float = 0.0,
+    ) -> None:
         if block_frames < 1:
             msg = f"block: must be at least 1 frame, got {block_frames}"
             raise DeviceError(msg)
         self.source = source
         self.block_frames = block_frames
         self.tail = tail
+        self.clock_ppm = clock_ppm
         self._engine: NativeEngine | None = None
         self._feeder: Feeder | None = None
         self._thread: threading.Thread | None = None
@@ -66,6 +77,7 @@ class TimerBackend(Backend):
             raise as_rtcore_error(self._feeder.error)
         self._engine, self._ring = engine, ring
         self._scratch = np.zeros((self.block_frames, chain.channels_in), engine.real)
+        engine.record["sample_rate"] = chain.sample_rate * (1.0 + 1e-6 * self.clock_ppm)
         # A run that ends at once, so that the code is compiled before time counts.
         engine.record["stop"] = 1
         self._run()
