@@ -92,3 +92,15 @@ def noise(packets, packet, rate=16000):
 def begins(path):
     """Wait until a recording has begun (it has its temporary name while it is written)."""
     assert reaches(lambda: list(path.parent.glob(f".*{path.stem}*")) or path.exists())
+
+
+def sounds(folder):
+    """Wait until a recording that is being written in a folder holds more than silence."""
+    header = 200
+
+    def heard():
+        return any(
+            part.read_bytes()[header:].strip(b"\0") for part in folder.glob(".rtcore-*.part")
+        )
+
+    assert reaches(heard)
