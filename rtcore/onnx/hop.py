@@ -13,6 +13,7 @@ from rtcore.kernels import helper
 from rtcore.kernels.side import side_vector
 from rtcore.onnx.guard import DRY, FADING, LOUDEST, give_hop, judge, keep_dry
 from rtcore.onnx.ops import take_steps
+from rtcore.onnx.part import part
 from rtcore.onnx.untouched import keep_what_came
 
 
@@ -68,7 +69,7 @@ def is_heard(lost: Any, heard_flags: int) -> bool:
     return False
 
 
-@helper
+@part
 def run_instances(
     gathered: Any,
     ready: Any,
@@ -150,7 +151,6 @@ def run_instances(
         own[FADING] = max(own[FADING] - hop, 0)
 
 
-@helper
 def play_hop(
     x: Any,
     y: Any,

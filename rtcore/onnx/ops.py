@@ -16,6 +16,7 @@ import numpy as np
 from rtcore.dsp.fft import irfft, rfft
 from rtcore.kernels import helper
 from rtcore.onnx.call import run_model
+from rtcore.onnx.part import part
 from rtcore.onnx.patches import foresee_hop, patch_hop
 
 WIDTH = 6
@@ -100,14 +101,14 @@ def _measure(memory: Any, row: Any) -> None:
             memory[extra + k] = x * im + y * re
 
 
-@helper
+@part
 def _tell_beside(memory: Any, row: Any, lost: Any, sides: Any) -> None:
     """Take a step that tells the model what came beside the sound."""
     for k in range(row[4]):
         memory[row[1] + k] = lost[row[2]] if row[0] == _FLAG else sides[row[2] + k]
 
 
-@helper
+@part
 def _fill_gap(memory: Any, row: Any, lost: bool, foreseen: Any) -> None:
     """Take a step of a model that conceals by foresight."""
     if row[0] == _FORESEE:
@@ -116,7 +117,7 @@ def _fill_gap(memory: Any, row: Any, lost: bool, foreseen: Any) -> None:
         patch_hop(memory, row, lost)
 
 
-@helper
+@part
 def _run(stage: int, calls: Any, parity: Any) -> int:
     """Run a stage; what it gave as states is what it takes the next time."""
     status = run_model(np.uintp(calls[stage, parity[stage]]))
@@ -154,7 +155,7 @@ def _restore(
         memory[target + k] = scratch[0, k]
 
 
-@helper
+@part
 def take_steps(  # noqa: C901 - one case for each kind of step
     program: Any,
     memory: Any,

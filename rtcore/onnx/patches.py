@@ -15,6 +15,7 @@ import numpy as np
 
 from rtcore.dsp.foresight import foresee
 from rtcore.kernels import helper
+from rtcore.onnx.part import part
 
 __all__ = ["foresee_hop", "patch_hop", "patch_tables"]
 
@@ -52,7 +53,7 @@ def patch_tables(hop: int, fade: int, frame: tuple[int, int]) -> np.ndarray[Any,
     return table
 
 
-@helper
+@part
 def foresee_hop(memory: Any, row: Any, lost: bool, foreseen: Any) -> None:
     """Write the last two hops of a frame."""
     target, entry, channel, hop = row[1], row[2], row[3], row[4]
