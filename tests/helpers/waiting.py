@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def reaches(condition, patience_s=PATIENCE_S, turn_s=0.01):

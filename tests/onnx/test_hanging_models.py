@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from bundles import RATE, chain_of, one_stage, passing
 from small_models import FLOAT, constant, node, onnx, save
-from waiting import reaches
+from waiting import PATIENCE_S, reaches
 
 from rtcore.engine import Engine, TimerBackend
 from rtcore.onnx.choice import VARIABLE
@@ -83,7 +83,7 @@ def test_the_program_ends_well(folder, runtime):
     """It is told that the worker was abandoned, and the program ends as any other."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(folder)],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
         env={**os.environ, VARIABLE: runtime},
     )  # fmt: skip
     assert (0, "") == (done.returncode, done.stderr)
