@@ -50,6 +50,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 #: How soon Ctrl-C is tried again where it was swallowed.
 _INSIST_S = 0.05
+_swallowed: list[threading.Timer] = []  # each tries Ctrl-C again
 
 
 class LazyGroup(click.Group):
@@ -154,6 +155,7 @@ def _ended_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = told
+        _swallowed.clear()
         for number, handler in earlier.items():
             signal.signal(number, handler or signal.SIG_DFL)
 
@@ -164,6 +166,7 @@ def _insist(what: Any, tell: Callable[[Any], Any]) -> None:
         main = threading.main_thread().ident
         again = threading.Timer(_INSIST_S, signal.pthread_kill, (main, signal.SIGINT))
         again.daemon = True
+        _swallowed.append(again)
         again.start()
     else:
         tell(what)
@@ -193,13 +196,14 @@ def exit_code_of(run: Callable[[], Any]) -> int:
     except RtcoreError as error:
         return _say(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; nothing half-written was left behind", err=True)
-        return INTERRUPTED
+        return _interrupted()
     except OSError as error:
         return _say(f"{error}; mend that and run it again", ENVIRONMENT)
     except MemoryError:
         return _say("out of memory; close other programs, or use shorter blocks", ENVIRONMENT)
     except Exception as error:  # noqa: BLE001 - no mistake of ours may look like the user's
+        if _swallowed:  # what was in the middle of something, such as the compiler, fails by it
+            return _interrupted()
         if not _debugging():
             what = f"this is a mistake in rtcore ({type(error).__name__}: {error})"
             return _say(
@@ -207,6 +211,13 @@ def exit_code_of(run: Callable[[], Any]) -> int:
             )
         return _say(f"{type(error).__name__}: {error}", INTERNAL)
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    for again in _swallowed:
+        again.cancel()
+    click.echo("interrupted; nothing half-written was left behind", err=True)
+    return INTERRUPTED
 
 
 def _sentence(error: click.ClickException) -> str:
