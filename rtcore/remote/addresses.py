@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 
-from rtcore.errors import ConfigError
+from rtcore.errors import ConfigError, DeviceError
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,24 @@ class Address:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def check_name(self) -> None:
+        """Refuse a host whose name nobody knows; what may be known later is let through.
+
+        Raises
+        ------
+        DeviceError
+            Where the name service says that there is no such name.
+        """
+        try:
+            socket.getaddrinfo(self.host, self.port)
+        except socket.gaierror as error:
+            if error.errno != socket.EAI_AGAIN:
+                msg = f"{self.url}: there is no such host ({error.strerror}); check its name"
+                raise DeviceError(msg) from None
+        except UnicodeError:  # a piece of the name is empty or too long
+            msg = f"{self.url}: there can be no such host; check its name"
+            raise DeviceError(msg) from None
 
     @classmethod
     def read(cls, text: str, port: int, where: str = "address") -> Address:

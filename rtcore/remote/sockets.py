@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -115,7 +116,8 @@ class Sockets:
             socket.bind(address.url)
         except zmq.ZMQError as error:
             socket.close()
-            msg = f"{address.url}: cannot listen there ({error.strerror}); choose another port"
+            other = "port" if error.errno == errno.EADDRINUSE else "address, one of this machine's"
+            msg = f"{address.url}: cannot listen there ({error.strerror}); choose another {other}"
             raise DeviceError(msg) from None
         return socket
 
@@ -135,11 +137,14 @@ class Sockets:
         ------
         ConfigError
             Where the address cannot be connected to.
+        DeviceError
+            Where there is no host of that name.
         """
         if address.port is None or address.host == "*":
             raise ConfigError(
                 address.url, "cannot be connected to; name the server's host and port"
             )
+        address.check_name()
         socket = self._socket(kind, address, hwm, max_bytes)
         if isinstance(self.keys, ClientKeys):
             socket.curve_serverkey = self.keys.server

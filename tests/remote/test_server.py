@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from itertools import islice
@@ -248,6 +249,26 @@ class TestLife:
         child.send_signal(signal.SIGKILL)
         child.communicate()
         assert "running" == client.ask("state")["state"]
+
+    def test_a_host_that_is_not_there_is_named(self, monkeypatch):
+        """Where the name service knows no such host that is said at once; its failure is not."""
+
+        def fail(*_):
+            raise socket.gaierror(code, "says the name service")
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        code = socket.EAI_NONAME
+        with pytest.raises(DeviceError, match=r"//no\.such:9: there is no such host \(says the"):
+            Client("no.such:9", timeout_s=60.0)
+        code = socket.EAI_AGAIN
+        with pytest.raises(DeviceError, match="nobody answers"):
+            Client("no.such:9", timeout_s=0.2)
+
+    @pytest.mark.parametrize("host", ["a..b", "a" * 80])
+    def test_a_host_that_cannot_be_is_named(self, host):
+        """A name with an empty or an overlong piece is refused without asking anybody."""
+        with pytest.raises(DeviceError, match="no such host; check its name"):
+            Client(f"{host}:9", timeout_s=60.0)
 
     def test_a_server_that_is_not_there_is_named(self):
         """Nobody answers: the sentence has the address."""
