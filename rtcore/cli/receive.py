@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rtcore.remote.audio.jitter import Depth
     from rtcore.remote.audio.packets import Format
     from rtcore.remote.audio.receiver import Receiver
+    from rtcore.remote.telemetry import Publisher
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -196,10 +197,11 @@ def _play(engine: Engine, receiver: Receiver, options: dict[str, Any]) -> None:
 
     assert engine.inlet is not None
     with ExitStack() as stack:
-        if options["telemetry"]:
-            _publish(engine, receiver, options["telemetry"], stack)
+        publisher = _publisher(engine, receiver, options["telemetry"], stack)
         stack.enter_context(engine)
         receiver.start(engine.inlet)
+        if publisher is not None:
+            publisher.start()  # what it tells of the network is whole from now on
         _tell(prefer_network())
         if not options["as_json"]:
             _say(f"playing {receiver.form} from {receiver.address.url}")
@@ -214,8 +216,12 @@ def _tell(note: Note | None) -> None:
         _say(f"note: {note}")
 
 
-def _publish(engine: Engine, receiver: Receiver, text: str, stack: ExitStack) -> None:
-    """Publish the engine's and the network's statistics, as `rtcore serve` does."""
+def _publisher(
+    engine: Engine, receiver: Receiver, text: str | None, stack: ExitStack
+) -> Publisher | None:
+    """Make what will publish the engine's and the network's statistics, as `rtcore serve` does."""
+    if not text:
+        return None
     import zmq
 
     from rtcore.remote.addresses import Address
@@ -231,7 +237,7 @@ def _publish(engine: Engine, receiver: Receiver, text: str, stack: ExitStack) ->
         {"stats": lambda: statistics(engine, network=receiver.stats())},
     )
     stack.callback(publisher.close)
-    publisher.start()
+    return publisher
 
 
 def _summary(told: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,10 +25,11 @@ _PLAIN = (int, float, complex, str, bytes, bool, tuple, np.generic, np.dtype)
 
 
 def digest_of_files(fn: Callable[..., Any]) -> bytes:
-    """Hash the source of a function's module and of all that it imports from.
+    """Hash the source of a function's module and of all that it imports from at once.
 
     Taken when the function is defined, so that a file edited later cannot lend its new digest
-    to the old code in memory.
+    to the old code in memory.  Modules that functions import when they are called do not count:
+    which of them are loaded depends on what the process did before, and no kernel can import.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def digest_of_files(fn: Callable[..., Any]) -> bytes:
         A digest that changes when any of the files does.
     """
     digest = hashlib.sha256()
-    for path in sorted(_base_files() | source_files(fn)):
+    for path in sorted(_base_files() | source_files(fn, deferred=False)):
         digest.update(path.name.encode() + b"\0" + _content(path))
     return digest.digest()
 
@@ -67,8 +68,16 @@ def _read(path: Path, _mtime_ns: int, _size: int) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def source_files(fn: Callable[..., Any]) -> set[Path]:
-    """Collect the files of a function's module and of the modules it imports, transitively."""
+def source_files(fn: Callable[..., Any], *, deferred: bool = True) -> set[Path]:
+    """Collect the files of a function's module and of the modules it imports, transitively.
+
+    Parameters
+    ----------
+    fn : function
+        Where to begin.
+    deferred : bool
+        Whether modules count that are imported inside functions, if they are loaded.
+    """
     found: set[Path] = set()
     waiting = [sys.modules.get(fn.__module__), _file_module(fn)]
     while waiting:
@@ -84,6 +93,7 @@ def source_files(fn: Callable[..., Any]) -> set[Path]:
                 path,
                 module.__name__,
                 bool(getattr(module, "__path__", None)),
+                deferred,
                 stat.st_mtime_ns,
                 stat.st_size,
             )
@@ -122,19 +132,31 @@ def _resolved(file: str) -> Path | None:
 
 @cache
 def _imports(
-    path: Path, module: str, is_package: bool, _mtime_ns: int, _size: int
+    path: Path, module: str, is_package: bool, deferred: bool, _mtime_ns: int, _size: int
 ) -> tuple[str, ...]:
-    """Name the modules that a file imports, wherever the statement stands."""
+    """Name the modules that a file imports, when it is imported itself or wherever it says so."""
     package = module if is_package else module.rpartition(".")[0]
     try:
         tree = ast.parse(path.read_bytes())
     except SyntaxError:  # a file that is being edited; its content counts, its imports cannot
         return ()
-    return tuple(dict.fromkeys(_walk(tree, package)))
+    nodes = ast.walk(tree) if deferred else _at_import(tree)
+    return tuple(dict.fromkeys(_named(nodes, package)))
 
 
-def _walk(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give the nodes of a module that are run when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from _at_import(node)
+
+
+def _named(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
