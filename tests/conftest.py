@@ -34,10 +34,22 @@ def pytest_unconfigure():
 
 
 def pytest_collection_modifyitems(items):
-    """Where tests run side by side, let those that need a sound server take turns."""
+    """Where tests run side by side, keep those in one process that need a sound server.
+
+    Likewise those that share something dear: it would be made in each process.
+    """
     for item in items:
         if item.get_closest_marker("live") or ALONE & set(item.fixturenames):
             item.add_marker(pytest.mark.xdist_group("live"))
+        elif item.get_closest_marker("xdist_group") is None and _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+def _shares(item):
+    """Whether a test uses a fixture that is made once for its module."""
+    fixtures = getattr(item, "_fixtureinfo", None)
+    known = fixtures.name2fixturedefs.values() if fixtures else ()
+    return any(definition.scope == "module" for found in known for definition in found)
 
 
 @pytest.fixture(scope="session")

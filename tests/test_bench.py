@@ -71,36 +71,21 @@ def run(name, *options):
     return done.stdout
 
 
-@pytest.fixture(scope="module", params=sorted(SHORT))
-def figures(request, tmp_path_factory):
-    """What one benchmark printed and wrote, and the tables that it promises."""
-    options, tables = SHORT[request.param]
-    file = tmp_path_factory.mktemp("bench") / "figures.json"
-    printed = run(request.param, *options, "--json", str(file))
-    return printed, json.loads(file.read_text()), tables
-
-
-def test_the_json_has_every_table(figures):
-    """Each table is there, and each of its rows has the promised columns."""
-    _, written, tables = figures
-    for name, columns in tables.items():
-        assert written[name], name
-        assert all(columns <= set(row) for row in written[name])
-
-
-def test_the_json_names_the_machine_and_the_software(figures):
-    """Figures without the machine and the versions that they hold for are worth nothing."""
-    _, written, _ = figures
+@pytest.mark.parametrize("name", sorted(SHORT))
+def test_figures(name, tmp_path):
+    """It writes tables, columns, machine and versions as promised, and prints them whole."""
+    options, tables = SHORT[name]
+    file = tmp_path / "figures.json"
+    printed = run(name, *options, "--json", str(file))
+    written = json.loads(file.read_text())
+    for table, columns in tables.items():
+        assert written[table], table
+        assert all(columns <= set(row) for row in written[table])
     assert {"processor", "cores", "load_average", "python", "packages"} <= set(written["machine"])
     assert {"rtcore", "numpy", "numba"} <= set(written["machine"]["packages"])
     assert written["shows"]
-
-
-def test_no_figure_is_cut_in_a_pipe(figures):
-    """A table that goes to a file is as wide as it needs to be."""
-    printed, _, _ = figures
     assert printed.strip()
-    assert "…" not in printed
+    assert "…" not in printed  # a table that goes to a file is as wide as it needs to be
 
 
 @pytest.mark.parametrize("script", sorted(BENCH.glob("[a-z]*.py")), ids=lambda path: path.stem)

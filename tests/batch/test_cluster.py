@@ -151,8 +151,9 @@ class Halved(Plugin):
 '''
 
 
-def test_workers_die(out, own_dask, caplog):
+def test_workers_die(out, own_dask, caplog, monkeypatch):
     """One worker of two is killed, then the last; another comes, and every job is done once."""
+    monkeypatch.setattr(cluster, "_LOOK_S", 0.05)  # these jobs are shorter than a usual look
     first, second = own_dask.add_worker(), own_dask.add_worker()
     found = []
     with caplog.at_level(logging.WARNING, cluster.__name__):

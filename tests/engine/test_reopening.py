@@ -22,8 +22,11 @@ class Child:
         """Read until the engine is in a state."""
         while not self.states or self.states[-1] != state:
             line = self.process.stdout.readline()
-            assert line, (self.states, self.said, self.process.stderr.read())
+            assert line, self._how_it_ended()
             self._take(line)
+
+    def _how_it_ended(self):
+        return self.process.wait(60), self.states, self.said, self.process.stderr.read()
 
     def _take(self, line):
         word, _, rest = line.strip().partition(" ")
