@@ -136,6 +136,7 @@ def python():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},  # C libraries may crash
         )
         processes.append(process)
         return process

@@ -35,6 +35,7 @@ _before_leaving: list[Callable[[], object]] = []
 
 LEAVE_S = 2.0
 SETTLE_S = 0.05
+MOURN_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,8 @@ def renew() -> None:
     with _lock:
         sd = portaudio()
         wounded = is_wounded()
+        if wounded:  # libjack's own threads may still be busy with the server's death
+            time.sleep(MOURN_S)
         if _watcher is not None:
             _watcher.close()  # first: closing a dead client beside a living one crashes libjack
         try:
