@@ -13,6 +13,7 @@ from rtcore.cli.output import json_option, print_json, print_table
 
 _RATE_HZ = 48000
 _SPEECH_RMS = 0.0178  # 65 dB SPL where RMS 1.0 is 100 dB SPL
+_LOSS = "gilbert:0.05,0.33"
 _GAIN_COLUMNS = ("ear", "band Hz", "measured dB", "filter dB", "prescribed dB")
 _GAIN_TITLE = "insertion gain in third-octave bands: of the file, of the filter alone, of NAL-R"
 
@@ -39,8 +40,7 @@ _GAIN_TITLE = "insertion gain in third-octave bands: of the file, of the filter 
 @click.option("--plc", is_flag=True, help="Send it over a link that loses packets, and conceal.")
 @click.option(
     "--loss",
-    default="gilbert:0.05,0.33",
-    show_default=True,
+    show_default=_LOSS,
     metavar="MODEL",
     help="How --plc loses packets; see `rtcore plc make --help`.",
 )
@@ -52,7 +52,7 @@ def demo(
     block_frames: int,
     out: Path,
     plc: bool,
-    loss: str,
+    loss: str | None,
     as_json: bool,
 ) -> None:
     """Hear a personalised hearing aid in real time, without a sound card.
@@ -62,12 +62,15 @@ def demo(
 
     With --plc the speech comes over a link that loses packets instead, which are concealed.
     """
+    if loss and not plc:
+        raise click.UsageError("--loss says how --plc loses packets; give both, or neither")
+    if plc and listener.given:
+        raise click.UsageError("--plc plays to normal hearing; leave the listener's options out")
     if plc:
         from rtcore.cli.demo_plc import demo_plc
 
-        demo_plc(
-            speech, seconds=seconds, block_frames=block_frames, loss=loss, out=out, as_json=as_json
-        )
+        how: dict[str, Any] = {"out": out, "as_json": as_json, "loss": loss or _LOSS}
+        demo_plc(speech, seconds=seconds, block_frames=block_frames, **how)
         return
     from rtcore.cli.session import chain_for, compiling_notice, print_summary, watch
     from rtcore.engine import Engine, TimerBackend

@@ -63,7 +63,7 @@ def run(**options: Any) -> None:
         watcher = PluginWatch(engine, _say) if options["watching"] else None
         if watcher is not None:
             watcher.start()
-            _say("watching the plugins' files")
+            click.echo("watching the plugins' files", err=True)
         try:
             reason = watch(engine, seconds=options["seconds"], quiet=options["as_json"])
         finally:

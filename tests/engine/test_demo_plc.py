@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 from commands import assert_refused, rtcore
 from waiting import PATIENCE_S
 
@@ -43,10 +44,17 @@ def test_equals_offline(tmp_path):
     assert np.array_equal(np.concatenate(expected, axis=1), heard[:, :frames].astype(np.float32))
 
 
-def test_refuses_an_unknown_model(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--plc", "--loss", "gilbert:0.5"), "gilbert"),
+        (("--loss", "gilbert:0.05,0.33"), "give both, or neither"),
+        (("--plc", "--audiogram", "N3"), "leave the listener's options out"),
+    ],
+)
+def test_refuses_what_does_not_fit(tmp_path, words, said):
     """One sentence, and no file."""
-    done = rtcore("demo", "--plc", "--loss", "gilbert:0.5", cwd=tmp_path)
-    assert_refused(done, "gilbert")
+    assert_refused(rtcore("demo", *words, cwd=tmp_path), said)
     assert list(tmp_path.iterdir()) == []
 
 
