@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import zmq
 from audio_links import free_port, receiving
+from commands import rtcore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import PATIENCE_S, reaches
@@ -201,6 +202,20 @@ def test_a_message_above_the_limit_closes_its_connection_only(aim):
     aim.subscribed(b"\x00")
     aim.subscribed(b"\x01")
     assert_plays(aim)
+
+
+def test_top_shows_the_network(aim, tmp_path):
+    """`rtcore top` has lines about packets, bursts and the buffer, with what was counted."""
+    aim.begin()
+    aim.stream(0.5)
+    net = aim.told()["network"]
+    done = rtcore("top", "--telemetry", aim.telemetry, "--timeout", 60, cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert {"network", "bursts", "buffer"} < set(lines)
+    assert f"refused {net['refused_messages']}, begun anew {net['restarts']}" in lines["network"]
+    assert f"of {net['target_ms']:.1f} ms, jitter" in lines["buffer"]
+    assert "latency p50" in lines["buffer"]
 
 
 def test_what_is_heard_is_the_stream_alone(tmp_path):
