@@ -187,12 +187,15 @@ def find_set(
     Raises
     ------
     ConfigError
-        Where one is missing, or there are several.
+        Where one is missing or empty, or there are several.
     """
     root = set_root(source)
     folder = scenes or _scenes_folder(root, split)
     if not folder.is_dir():
         what = "is no folder of scenes; check --split, --scenes and the set's name"
+        raise ConfigError(str(folder), what)
+    if next(folder.glob("*.wav"), None) is None:
+        what = "has no wav file in it; render its scenes first, or name their folder with --scenes"
         raise ConfigError(str(folder), what)
     if split is None and folder.parent.parent == root:
         split = folder.parent.name

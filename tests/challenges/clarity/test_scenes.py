@@ -133,3 +133,5 @@ def test_places_can_be_named(mini, tmp_path):
     assert 4 == len(found.pairs)
     with pytest.raises(ConfigError, match="is no folder of scenes"):
         find_set(mini, scenes=Path("nowhere"))
+    with pytest.raises(ConfigError, match="has no wav file in it"):
+        find_set(mini, scenes=lists)
