@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from rtcore.engine.backends import libjack
 from rtcore.engine.backends.bounded import bounded
-from rtcore.engine.backends.jackclient import JackClient
+from rtcore.engine.backends.jackclient import MOURN_S, JackClient
 from rtcore.errors import DeviceError, NoSuchDeviceError, did_you_mean
 
 Kind = Literal["duplex", "input", "output"]
@@ -35,7 +35,6 @@ _before_leaving: list[Callable[[], object]] = []
 
 LEAVE_S = 2.0
 SETTLE_S = 0.05
-MOURN_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)

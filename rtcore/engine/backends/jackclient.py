@@ -20,6 +20,8 @@ Direction = Literal["input", "output"]
 
 CONTROL_S = 5.0  # longest wait for an answer of the server
 CLOSE_S = 2.0
+#: How long libjack's threads are let alone after a server's death.
+MOURN_S = 0.25
 
 _AUDIO = b"32 bit float mono audio"
 _IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 0x1, 0x2, 0x4
@@ -327,6 +329,9 @@ class JackClient:
             handle, self._handle = self._handle, None
         if handle is None:
             return self not in _abandoned
+        if self.lost:  # closing ends libjack's thread wherever it is, also where it holds a lock:
+            # one of the C library's, while it words an error; setlocale() then hangs for ever
+            time.sleep(MOURN_S)
         try:
             bounded(lambda: self._library.jack_client_close(handle), timeout_s)
         except OutOfTime:
