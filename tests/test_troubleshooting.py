@@ -21,7 +21,7 @@ GAP = "…"
 #: Errors of Python's that nobody sees as a sentence: they speak to programmers.
 SILENT = {"AttributeError", "AssertionError", "ImportError", "SystemExit", "OutOfTime"}
 #: Functions that say something to the user.
-SPEAKERS = {"Note", "_note", "warn", "_message", "_say", "fail", "Finding"}
+SPEAKERS = {"late_notice", "Note", "_note", "warn", "_message", "_say", "fail", "Finding"}
 #: Errors whose first argument is a place, such as plugin[2].compressor.ratio.
 PLACED = {"ConfigError", "ParameterError"}
 #: What a function returns that gives a place and a sentence.

@@ -95,21 +95,23 @@ def receive(**options: Any) -> None:
       rtcore receive studio.local --keys keys
       rtcore receive --backend timer -p plc --loss ge:0.05,0.33 --record heard.wav
     """
-    from rtcore.cli.session import compiling_notice
+    from rtcore.cli.session import compiling_notice, late_notice
     from rtcore.remote.addresses import Address
     from rtcore.remote.audio.receiver import Receiver
     from rtcore.remote.keys import load_client_keys
     from rtcore.remote.sockets import AUDIO_PORT, Sockets
     from rtcore.remote.telemetry import statistics
 
-    done = compiling_notice()
     address = Address.read(options["address"], AUDIO_PORT, "ADDRESS")
     keys = load_client_keys(options["keys"], options["name"]) if options["keys"] else None
     bad = _impairment(options)
     with Sockets(keys) as sockets:
         receiver = Receiver(sockets, address, _depth(options), impairment=bad)
         try:
+            done = late_notice(f"waiting for sound from {address.url} ...")
             form = receiver.first_format(options["wait_s"])
+            done()
+            done = compiling_notice()
             engine = _engine(form, options)
             done()
             _play(engine, receiver, options)

@@ -286,14 +286,14 @@ def _device(latency: dict[str, Any], rate: float) -> str:
     return f" + {', '.join(parts)} by the device's own account = {1e3 * total / rate:.2f} ms"
 
 
-def compiling_notice() -> Callable[[], None]:
-    """Say that the first start compiles, if it takes noticeably long; call the result when done."""
-    timer = threading.Timer(
-        1.5,
-        lambda: click.echo(
-            "compiling (the first start takes some seconds; later ones do not) ...", err=True
-        ),
-    )
+def late_notice(text: str) -> Callable[[], None]:
+    """Say what takes so long, if it takes noticeably long; call the result when it is done."""
+    timer = threading.Timer(1.5, lambda: click.echo(text, err=True))
     timer.daemon = True
     timer.start()
     return timer.cancel
+
+
+def compiling_notice() -> Callable[[], None]:
+    """Say so where the first start compiles; call the result when that is done."""
+    return late_notice("compiling (the first start takes some seconds; later ones do not) ...")
