@@ -21,6 +21,8 @@ import numpy as np
 _KNOWN = frozenset({"numba", "llvmlite", "numpy", "scipy"})
 _STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
 _KERNELS = Path(__file__).parent
+#: Conditions that are false wherever code runs.
+_FOR_CHECKERS = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 _PLAIN = (int, float, complex, str, bytes, bool, tuple, np.generic, np.dtype)
 
 
@@ -149,10 +151,11 @@ def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield node
-        yield from _at_import(node)
+        run: ast.AST = node
+        if isinstance(node, ast.If) and ast.unparse(node.test) in _FOR_CHECKERS:
+            run = ast.Module(body=node.orelse, type_ignores=[])
+        yield run
+        yield from _at_import(run)
 
 
 def _named(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:

@@ -61,6 +61,11 @@ class TestHits:
         assert "" == second["stderr"]
         assert before == project.entries()
 
+    def test_it_does_not_matter_what_else_is_loaded(self, project):
+        """What one command has compiled serves another, which has other parts of rtcore loaded."""
+        more = "import rtcore.engine, rtcore.latency, rtcore.onnx, rtcore.cli.process"
+        assert (ONE, []) == (project.play()["y"], project.play(more)["made"])
+
     def test_the_engine_hits_as_well(self, project):
         """A second start of an engine, with all backends' callbacks, compiles nothing."""
         code = """

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from rtcore.engine.backends import libjack
 from rtcore.engine.backends.bounded import bounded
-from rtcore.engine.backends.jackclient import MOURN_S, JackClient
+from rtcore.engine.backends.jackclient import JackClient
 from rtcore.errors import DeviceError, NoSuchDeviceError, did_you_mean
 
 Kind = Literal["duplex", "input", "output"]
@@ -218,8 +218,6 @@ def renew() -> None:
     with _lock:
         sd = portaudio()
         wounded = is_wounded()
-        if wounded:  # libjack's own threads may still be busy with the server's death
-            time.sleep(MOURN_S)
         if _watcher is not None:
             _watcher.close()  # first: closing a dead client beside a living one crashes libjack
         try:
