@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Conceal lost packets of speech with rtcore's own networks, and by pitch where they are absent.
 
-A network hears each 10 ms and refines the classical guess of the next 10 ms, so that a lost hop
-is filled at once: there is no look-ahead.  What came is heard exactly as it came but for the first
-5 ms behind a loss; in a stream of another rate than the network's that holds from 1 ms before a
-loss to 7 ms behind it.
+A network hears each 10 ms and refines the classical guess of the next 10 ms, so that a lost hop is
+filled at once.  All is heard 5 ms later than it could be: in this time the end of a loss is joined
+to what came behind it, and that is heard exactly as it came.  (In a stream of another rate than the
+network's all is, but for 1 ms before a loss and 2 ms behind it.)  With ``lookahead_ms = 0`` nothing
+waits, and the joint takes the first 5 ms that came.
 """
 
 from __future__ import annotations
@@ -27,8 +28,18 @@ from rtcore.onnx.untouched import untouched_buffers
 
 #: The bundle for streams up to a rate, and the one for faster ones.
 WIDE_BAND, FULL_BAND, WIDE_BAND_HZ = "plc-wb", "plc-fb", 16000
-_JOINT_S = 0.005  # what the networks' own cross-fade takes
 _SILENT_S = 1.2  # behind so long a loss nothing is heard
+
+
+def _hasty(bundle: Bundle) -> Bundle:
+    """Give a bundle that waits for nothing, and joins the end of a loss in what came behind it."""
+    manifest = bundle.manifest
+    frame = manifest.frame
+    if not frame.hindsight:
+        return bundle
+    frame = frame.model_copy(update={"hindsight": 0, "fade": frame.hindsight})
+    known = {"frame": frame, "latency": 0, "lookahead": 0}
+    return replace(bundle, manifest=manifest.model_copy(update=known))
 
 
 class Plc(Model):
@@ -42,6 +53,8 @@ class Plc(Model):
         ``"flag"``: frames are lost that are flagged so; ``"zeros"``: packets of zeros are, too.
     packet_ms : float
         Length of a packet; the ``"zeros"`` detector looks at whole packets.
+    lookahead_ms : float
+        5, or 0 where nothing may wait: losses then end a little less well.
 
     Notes
     -----
@@ -56,22 +69,34 @@ class Plc(Model):
     packet_ms = Concealing.packet_ms
     parameters = Model.parameters
     placement = Model.placement
+    lookahead_ms = Setting(
+        5.0,
+        choices=(0.0, 5.0),
+        doc="what rtcore's own networks wait for to join the end of a loss to what came",
+    )
 
     worker_allowance_s = Model.worker_allowance_s
     worker_late = Model.worker_late
 
     def prepare(self, spec: Spec) -> Prepared:
         """Open the network and lay out its memory, and that of what came."""
-        made = super().prepare(spec)
-        frames = self._plan(spec).frames
-        joint_s = _JOINT_S if self._network(spec) else ConcealmentTuning().longest_fade_ms / 1000.0
+        made, plan = super().prepare(spec), self._plan(spec)
+        frame = self._found(spec).manifest.frame
+        joint_s = frame.fade / self._found(spec).manifest.sample_rate
+        if not self._network(spec):
+            joint_s = ConcealmentTuning().longest_fade_ms / 1000.0
         untouched = untouched_buffers(
-            spec.channels, frames, made.latency_frames, spec.sample_rate, spec.frames(joint_s)
+            spec.channels,
+            plan.frames,
+            made.latency_frames,
+            spec.sample_rate,
+            spec.frames(joint_s),
+            resampled=plan.down is not None,
         )
         zeros = self.detector == "zeros"
         return replace(
             made,
-            tail_frames=made.tail_frames + (spec.frames(_SILENT_S) + frames if zeros else 0),
+            tail_frames=made.tail_frames + (spec.frames(_SILENT_S) + plan.frames if zeros else 0),
             state={**made.state, "zeros": int(zeros)},
             buffers={**made.buffers, **untouched},
         )
@@ -94,7 +119,8 @@ class Plc(Model):
 
     def _found(self, spec: Spec) -> Bundle:
         """Give the network, or the bundle without any that stands for it."""
-        return self._network(spec) or classical_bundle(spec.sample_rate)
+        found = self._network(spec) or classical_bundle(spec.sample_rate)
+        return found if self.lookahead_ms else _hasty(found)
 
     def _plan(self, spec: Spec) -> RatePlan:
         """Take whole packets where each must be looked at before it is heard."""

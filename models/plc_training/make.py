@@ -22,12 +22,14 @@ licence = "MIT"
 source = "trained by models/plc_training; see README.md beside this file"
 sample_rate = {rate}
 hop = {hop}
+latency = {hindsight}
+lookahead = {lookahead}  # the hop behind a loss tells of the {hindsight} samples before it
 concealment = true
 
 [frame]
 window = {window}
 foresight = true
-fade = {fade}
+hindsight = {hindsight}
 
 [[stage]]
 file = "model.onnx"
@@ -97,7 +99,8 @@ def bundle(checkpoint: Path, folder: Path, times: int) -> None:
         rate=16000 * times,
         hop=160 * times,
         window=512 * times,
-        fade=80 * times,
+        hindsight=80 * times,
+        lookahead=240 * times - 1,
         sha256=digest,
     )
     (folder / "model.toml").write_text(text, "utf-8")

@@ -59,9 +59,11 @@ class Refiner(nn.Module):
     ----------
     shape : Shape
         Its sizes.
+    outputs : int, optional
+        Numbers that are made of the last layer; four planes of bins where absent.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, outputs: int | None = None) -> None:
         super().__init__()
         self.shape = shape
         self.bins = shape.hop + 1
@@ -72,7 +74,7 @@ class Refiner(nn.Module):
         self.recurrent = nn.ModuleList(
             nn.GRU(shape.hidden, shape.hidden, batch_first=True) for _ in range(shape.layers)
         )
-        self.leave = nn.Linear(shape.hidden, 4 * self.bins)
+        self.leave = nn.Linear(shape.hidden, outputs or 4 * self.bins)
         nn.init.normal_(self.leave.weight, std=1e-3)
         nn.init.zeros_(self.leave.bias)
 
@@ -107,41 +109,40 @@ class Refiner(nn.Module):
             y, state = layer(x, None if states is None else states[k])
             after.append(state)
             x = x + y
-        mask_re, mask_im, add_re, add_im = self.leave(x).chunk(4, dim=-1)
+        return torch.cat(expand(*self.make(re, im, self.leave(x))), dim=-1), after
+
+    def make(self, re: Tensor, im: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """Make a compressed spectrum of the guess's and of the last layer's numbers."""
+        mask_re, mask_im, add_re, add_im = told.chunk(4, dim=-1)
         mask_re = mask_re + 1.0
         made_re = re * mask_re - im * mask_im + add_re
         made_im = re * mask_im + im * mask_re + add_im
-        return torch.cat(expand(made_re, made_im), dim=-1), after
+        return made_re, made_im
 
 
 class Player(nn.Module):
-    """Turns frames of :func:`plc_training.base.foresee` into spectra, and refined ones into sound.
+    """Turns frames of :func:`.base.extrapolated` into spectra, and refined ones into sound.
 
     Parameters
     ----------
     shape : Shape
         The network's sizes.
-    fade : int
-        Samples of the cross-fade into the first received hop after a loss.
     times : int
         How often the network's sample rate the frames have that are analysed.
     """
 
-    def __init__(self, shape: Shape, fade: int, times: int = 1) -> None:
+    def __init__(self, shape: Shape, times: int = 1) -> None:
         super().__init__()
         hop, context = shape.hop, shape.context
-        self.hop, self.context, self.fade, self.times = hop, context, fade, times
+        self.hop, self.context, self.times = hop, context, times
         n = torch.arange(2 * hop)
         self.register_buffer("window", torch.sin(torch.pi * n / (2 * hop)))
         n = torch.arange(2 * hop * times)
         self.register_buffer("before", torch.sin(torch.pi * n / (2 * hop * times)))
         m = torch.arange(context * times)
         self.register_buffer("long_window", torch.sin(torch.pi * m / (context * times)) ** 2)
-        k = torch.arange(fade)
-        fall = torch.cos(0.5 * torch.pi * (k + 0.5) / fade) ** 2
-        covered = torch.cos(torch.pi * k / (2 * hop)) ** 2  # what the frame's end was weighted by
-        self.register_buffer("fall", fall)
-        self.register_buffer("lift", fall / covered)
+        joint = hop // 2
+        self.register_buffer("rise", (torch.arange(joint) + 0.5) / joint)
 
     def analyse(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Give the spectra of frames (batch, hops, 2 hop times), short and long."""
@@ -158,7 +159,7 @@ class Player(nn.Module):
             torch.cat([long.real, long.imag], dim=-1),
         )
 
-    def synthesise(self, spectrum: Tensor, real: Tensor, lost: Tensor) -> Tensor:
+    def synthesise(self, spectrum: Tensor, real: Tensor, lost: Tensor, behind: Tensor) -> Tensor:
         """Put refined frames in the place of lost hops.
 
         Parameters
@@ -169,6 +170,8 @@ class Player(nn.Module):
             The sound; taken where hops were received.
         lost : Tensor of bool, shape (batch, hops)
             Which were not.
+        behind : Tensor, shape (batch, hops, hop // 2)
+            What hops behind a loss tell of its end; see :func:`.base.backcasts`.
 
         Returns
         -------
@@ -177,15 +180,15 @@ class Player(nn.Module):
         """
         re, im = spectrum.chunk(2, dim=-1)
         frames = torch.fft.irfft(torch.complex(re, im), n=2 * self.hop) * self.window
-        return self.join(frames, real, lost)
+        return self.join(frames, real, lost, behind)
 
-    def join(self, frames: Tensor, real: Tensor, lost: Tensor) -> Tensor:
+    def join(self, frames: Tensor, real: Tensor, lost: Tensor, behind: Tensor) -> Tensor:
         """Put windowed frames (batch, hops, 2 hop) in the place of lost hops; see above."""
         ends = nn.functional.pad(frames[:, :-1, self.hop :], (0, 0, 1, 0))
         made = ends + frames[..., : self.hop]
-        fade = self.fade
-        joined = ends[..., :fade] * self.lift + real[..., :fade] * (1.0 - self.fall)
-        rejoined = torch.cat([joined, real[..., fade:]], dim=-1)
-        before = nn.functional.pad(lost[:, :-1], (1, 0))
-        received = torch.where((before & ~lost)[..., None], rejoined, real)
-        return torch.where(lost[..., None], made, received).flatten(1)
+        start = self.hop - self.rise.numel()
+        told = nn.functional.pad(behind[:, 1:], (0, 0, 0, 1))
+        end = made[..., start:] + self.rise * (told - made[..., start:])
+        last = nn.functional.pad(~lost[:, 1:], (0, 1)) & lost
+        made = torch.where(last[..., None], torch.cat([made[..., :start], end], dim=-1), made)
+        return torch.where(lost[..., None], made, real).flatten(1)

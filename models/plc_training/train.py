@@ -21,15 +21,15 @@ from scipy.signal import resample_poly
 from torch import Tensor
 
 from .augment import FASTEST, augment
-from .base import extrapolated
+from .base import backcasts
 from .corpus import Corpus
+from .families import FAMILIES, Opponent
 from .losses import draw_losses
-from .network import Player, Refiner, Shape
+from .network import Player, Shape
 from .objective import Plcmos, band_distances, disguise, hop_buzz, spectral_distance
 from .pesq import PesqLike
 from .stoi import StoiLike
 
-FADE_MS = 5
 REPORT_STEPS, SAVE_S = 50, 120.0
 
 
@@ -40,17 +40,19 @@ def draw_clip(
     hops: int,
     rng: np.random.Generator,
     times: int = 1,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give a clean clip, its extrapolated frames and its trace."""
-    frames = hops * shape.hop
+    family: str = "refiner",
+) -> tuple[np.ndarray, ...]:
+    """Give a clean clip, the network's frames, its trace, and what it tells of lost ends."""
+    samples = hops * shape.hop
     while True:
-        sound = corpus.draw(int(frames * FASTEST) + 8, rng)
-        clean = augment(sound, frames, shape.rate_hz, noises, rng)
+        sound = corpus.draw(int(samples * FASTEST) + 8, rng)
+        clean = augment(sound, samples, shape.rate_hz, noises, rng)
         if np.sqrt(np.mean(clean**2)) > 1e-3:
             break
     lost = draw_losses(hops, rng)
     sound = clean if times == 1 else resample_poly(clean, times, 1)
-    return clean, extrapolated(sound, lost, times * shape.rate_hz, times * shape.hop), lost
+    frames = FAMILIES[family].frames(sound, lost, times * shape.rate_hz, times * shape.hop)
+    return clean, frames, lost, backcasts(clean, lost, shape.hop, shape.hop // 2)
 
 
 def options() -> argparse.Namespace:
@@ -61,6 +63,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--plcmos", type=Path, help="plcmos_v2.onnx, for the second phase")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
     parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--family", choices=sorted(FAMILIES), default="refiner")
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--hops", type=int, default=400)
@@ -71,6 +74,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--stoi", type=float, default=0.0, help="weight of what resembles STOI")
     parser.add_argument("--buzz", type=float, default=0.0, help="weight of hops like the last")
     parser.add_argument("--bands", type=float, default=0.0, help="weight of powers in bands")
+    parser.add_argument("--critic", type=float, default=0.0, help="weight of a discriminator")
     text = "share of batches whose extrapolation is made at 48 kHz, as the full-band model has it"
     parser.add_argument("--full-band", type=float, default=0.0, help=text)
     parser.add_argument("--threads", type=int, default=1)
@@ -91,14 +95,14 @@ class Trainer:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked = asked
         self.shape = Shape(hidden=asked.hidden)
-        fade = FADE_MS * self.shape.rate_hz // 1000
-        self.network = Refiner(self.shape)
-        self.players = {times: Player(self.shape, fade, times) for times in (1, 3)}
+        self.network = FAMILIES[asked.family].network(self.shape)
+        self.players = {times: Player(self.shape, times) for times in (1, 3)}
         self.judge = Plcmos(asked.plcmos) if asked.plcmos and asked.guide > 0.0 else None
         self.pesq, self.stoi = PesqLike(), StoiLike()
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=asked.rate, betas=(0.9, 0.99)
         )
+        self.opponent = Opponent(asked.rate) if asked.critic > 0.0 else None
         self.last = asked.out / "last.pt"
         self.step = 0
 
@@ -118,6 +122,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
+            "family": self.asked.family,
             "shape": asdict(self.shape),
         }
         torch.save(held, self.last.with_suffix(".part"))
@@ -131,12 +136,12 @@ class Trainer:
             group["lr"] = self.asked.rate * max(share, 0.02)
 
     def losses(
-        self, clean: Tensor, frames: Tensor, lost: Tensor, times: int
+        self, clean: Tensor, frames: Tensor, lost: Tensor, behind: Tensor, times: int
     ) -> tuple[Tensor, dict[str, float]]:
         """Give what is to be made small, and its parts."""
         asked, player = self.asked, self.players[times]
         refined, _ = self.network(*player.analyse(frames), lost[..., None].float())
-        heard = player.synthesise(refined, clean.view(*lost.shape, self.shape.hop), lost)
+        heard = player.synthesise(refined, clean.view(*lost.shape, self.shape.hop), lost, behind)
         share = lost.float().mean() + 0.02
         loss = spectral_distance(heard, clean, share)
         parts = {"spectra": loss}
@@ -160,15 +165,18 @@ class Trainer:
         if asked.stoi > 0.0:
             parts["stoi"] = self.stoi(heard, clean).mean()
             loss = loss + asked.stoi * (1.0 - parts["stoi"])
+        if self.opponent is not None:
+            self.opponent.learn(heard, clean)
+            parts["critic"] = self.opponent.suspicion(heard, clean) / share
+            loss = loss + asked.critic * parts["critic"]
         return loss, {name: value.item() for name, value in parts.items()}
 
     def take_step(self, clips: list[tuple[np.ndarray, ...]], times: int) -> dict[str, float]:
         """Learn from some clips."""
         self.pace()
-        clean, frames, lost = (
-            torch.from_numpy(np.stack(part)) for part in zip(*clips, strict=True)
-        )
-        loss, parts = self.losses(clean, frames, lost, times)
+        stacked = [torch.from_numpy(np.stack(part)) for part in zip(*clips, strict=True)]
+        clean, frames, lost, behind = stacked
+        loss, parts = self.losses(clean, frames, lost, behind, times)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -191,7 +199,9 @@ def main() -> None:
     first, sums = trainer.step, Counter[str]()
     while trainer.step < asked.steps and time.monotonic() - began < 60.0 * asked.minutes:
         times = 3 if rng.random() < asked.full_band else 1
-        draw = partial(draw_clip, corpus, noises, trainer.shape, asked.hops, rng, times)
+        draw = partial(
+            draw_clip, corpus, noises, trainer.shape, asked.hops, rng, times, asked.family
+        )
         sums.update(trainer.take_step([draw() for _ in range(asked.batch)], times))
         if trainer.step % REPORT_STEPS == 0:
             means = {name: round(value / REPORT_STEPS, 4) for name, value in sums.items()}

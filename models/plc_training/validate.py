@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ import torch
 from rtcore.challenges.plc.loss_models import parse_model
 from rtcore.challenges.plc.scores import Scorer
 
-from .base import extrapolated
+from .base import backcasts, extrapolated
 from .corpus import Corpus
+from .families import FAMILIES, Family
 from .network import Player, Refiner, Shape
 
-HOP, FADE = 160, 80
+HOP = 160
 LOSSES = (
     "gilbert:0.04,0.5",
     "gilbert:0.05,0.33",
@@ -42,22 +44,25 @@ def validation_clips(corpus: Corpus, count: int) -> list[tuple[np.ndarray, np.nd
     return made
 
 
-def load(path: Path) -> tuple[Refiner, Player]:
+def load(path: Path) -> tuple[Refiner, Player, Family]:
     """Read a checkpoint."""
     held = torch.load(path)
-    shape = Shape(**held["shape"])
-    network = Refiner(shape)
+    shape, family = Shape(**held["shape"]), FAMILIES[held.get("family", "refiner")]
+    network = family.network(shape)
     network.load_state_dict(held["network"])
-    return network.eval(), Player(shape, FADE)
+    return network.eval(), Player(shape), family
 
 
 @torch.no_grad()
-def play(network: Refiner, player: Player, x: np.ndarray, lost: np.ndarray) -> np.ndarray:
+def play(
+    network: Refiner, player: Player, family: Family, x: np.ndarray, lost: np.ndarray
+) -> np.ndarray:
     """Conceal a clip."""
-    frames = torch.from_numpy(extrapolated(x, lost, network.shape.rate_hz, HOP))[None]
+    frames = torch.from_numpy(family.frames(x, lost, network.shape.rate_hz, HOP))[None]
     gone = torch.from_numpy(lost)[None]
     refined, _ = network(*player.analyse(frames), gone[..., None].float())
-    return player.synthesise(refined, torch.from_numpy(x).view(1, -1, HOP), gone)[0].numpy()
+    behind = torch.from_numpy(backcasts(x, lost, HOP, HOP // 2))[None]
+    return player.synthesise(refined, torch.from_numpy(x).view(1, -1, HOP), gone, behind)[0].numpy()
 
 
 def exported(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -65,7 +70,7 @@ def exported(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     size = {tensor.name: tensor.shape for tensor in session.get_inputs()}
     names = [tensor.name for tensor in session.get_outputs()]
-    player = Player(Shape(), FADE)
+    player = Player(Shape())
 
     def conceal(x: np.ndarray, lost: np.ndarray) -> np.ndarray:
         pairs = extrapolated(x, lost, 16000, HOP)
@@ -80,8 +85,9 @@ def exported(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
             given = dict(zip(names, outputs, strict=True))
             states = {name: given[f"next{name[1:]}"] for name in states}
             made.append(torch.from_numpy(given["made"]))
-        real = torch.from_numpy(x).view(1, -1, HOP)
-        return player.join(torch.stack(made, dim=1), real, torch.from_numpy(lost)[None])[0].numpy()
+        real, gone = torch.from_numpy(x).view(1, -1, HOP), torch.from_numpy(lost)[None]
+        behind = torch.from_numpy(backcasts(x, lost, HOP, HOP // 2))[None]
+        return player.join(torch.stack(made, dim=1), real, gone, behind)[0].numpy()
 
     return conceal
 
@@ -106,8 +112,7 @@ def main() -> None:
         if path.suffix == ".onnx":
             systems[str(path)] = exported(path)
             continue
-        network, player = load(path)
-        systems[str(path)] = lambda x, lost, n=network, p=player: play(n, p, x, lost)
+        systems[str(path)] = partial(play, *load(path))
     for name, system in systems.items():
         rows = [scorer.score(np.clip(system(x, lost), -1, 1), 16000, x)[0] for x, lost in clips]
         keys = [k for k in ("plcmos_v2", "pesq_wb", "stoi") if k in rows[0]]

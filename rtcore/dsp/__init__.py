@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from rtcore.dsp.backcast import backcast, burg_predictor
 from rtcore.dsp.concealment import (
     ConcealmentTuning,
     conceal,
@@ -29,6 +30,8 @@ __all__ = [
     "WINDOWS",
     "ConcealmentTuning",
     "ResamplerDesign",
+    "backcast",
+    "burg_predictor",
     "cola_gain",
     "conceal",
     "concealment_memory",

@@ -392,11 +392,13 @@ class _Builder:
 
     def _patch(self) -> None:
         """Let patches take the place of hops that never came."""
-        hop, fade = self._hop, self._manifest.frame.fade
+        hop, cut = self._hop, self._manifest.frame
         for entry, out, patch, frame in zip(
             self._entry, self._exit, self._patches, self._history, strict=True
         ):
-            kept = self._memory.hold(patch_tables(hop, fade, (frame.at, frame.count)))
+            kept = self._memory.hold(
+                patch_tables(hop, cut.fade, cut.hindsight, (frame.at, frame.count))
+            )
             self._steps.add(Op.PATCH, out.at, entry.at, kept.at, hop, patch)
 
     def _copy_through(self) -> None:

@@ -72,6 +72,9 @@ class Frame(BaseModel):
         where a hop never came the sum of the patches that overlap is heard, any other as it came.
     fade : int
         Samples of the hop behind a loss in which the last patch fades out.
+    hindsight : int
+        Samples by which all is heard later, so that as many at the end of a loss can be joined to
+        what came behind it, which then is heard as it came; instead of ``fade``.
     """
 
     model_config = STRICT
@@ -81,6 +84,7 @@ class Frame(BaseModel):
     synthesis: Window = "rect"
     foresight: bool = False
     fade: Samples = 0
+    hindsight: Samples = 0
 
 
 class Gate(BaseModel):
@@ -247,17 +251,31 @@ class Manifest(BaseModel):
             raise ValueError(
                 "frame.foresight needs a model that gives a patch, and a patch needs it"
             )
-        if self.frame.fade and not self.frame.foresight:
-            raise ValueError("frame.fade needs frame.foresight = true")
-        if not self.frame.foresight:
+        if self.frame.foresight:
+            self._joins()
             return
+        for key in ("fade", "hindsight"):
+            if getattr(self.frame, key):
+                raise ValueError(f"frame.{key} needs frame.foresight = true")
+
+    def _joins(self) -> None:
+        """Refuse what does not fit a model that conceals by foresight."""
+        frame, half = self.frame, self.hop // 2
         if self.window < 2 * self.hop:
             raise ValueError(f"frame.window must be at least two hops, {2 * self.hop} samples")
-        if 2 * self.frame.fade > self.hop:
-            raise ValueError(f"frame.fade must be at most half a hop, {self.hop // 2} samples")
-        if self.latency or self.lookahead or self.gate is not None or not self.concealment:
+        for key in ("fade", "hindsight"):
+            if getattr(frame, key) > half:
+                raise ValueError(f"frame.{key} must be at most half a hop, {half} samples")
+        if frame.fade and frame.hindsight:
+            raise ValueError("frame.fade and frame.hindsight exclude one another")
+        if self.gate is not None or not self.concealment:
+            raise ValueError("frame.foresight goes with concealment = true, without gate")
+        ahead = self.hop + frame.hindsight - 1 if frame.hindsight else 0
+        if (self.latency, self.lookahead) != (frame.hindsight, ahead):
             raise ValueError(
-                "frame.foresight goes with concealment = true, without latency, lookahead and gate"
+                f"with foresight and frame.hindsight = {frame.hindsight} latency must be "
+                f"{frame.hindsight} and lookahead {ahead}, found {self.latency} and "
+                f"{self.lookahead}"
             )
 
     @model_validator(mode="after")

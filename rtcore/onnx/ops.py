@@ -109,12 +109,12 @@ def _tell_beside(memory: Any, row: Any, lost: Any, sides: Any) -> None:
 
 
 @part
-def _fill_gap(memory: Any, row: Any, lost: bool, foreseen: Any) -> None:
+def _fill_gap(memory: Any, row: Any, lost: bool, foreseen: Any, scratch: Any) -> None:
     """Take a step of a model that conceals by foresight."""
     if row[0] == _FORESEE:
         foresee_hop(memory, row, lost, foreseen)
     else:
-        patch_hop(memory, row, lost)
+        patch_hop(memory, row, lost, scratch)
 
 
 @part
@@ -210,7 +210,7 @@ def take_steps(  # noqa: C901 - one case for each kind of step
         elif kind in (_FLAG, _SIDE):
             _tell_beside(memory, row, lost, sides)
         elif kind in (_FORESEE, _PATCH):
-            _fill_gap(memory, row, lost[0] != 0, foreseen)
+            _fill_gap(memory, row, lost[0] != 0, foreseen, scratch)
         elif kind == _UNLESS_HEARD:
             if not heard:
                 at = row[1]

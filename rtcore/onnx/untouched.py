@@ -21,7 +21,13 @@ _AT, _SINCE, _LATENCY, _BEFORE, _WHOLE, _BEHIND = range(6)
 
 
 def untouched_buffers(
-    channels: int, frames: int, latency: int, sample_rate: float, joint_frames: int
+    channels: int,
+    frames: int,
+    latency: int,
+    sample_rate: float,
+    joint_frames: int,
+    *,
+    resampled: bool,
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Lay out what :func:`keep_what_came` needs.
 
@@ -35,6 +41,8 @@ def untouched_buffers(
         Of the stream, in Hz.
     joint_frames : int
         Frames behind a loss that are the model's, for its own cross-fade.
+    resampled : bool
+        Whether the model has another rate, so that its output is smeared around a loss.
 
     Returns
     -------
@@ -42,8 +50,8 @@ def untouched_buffers(
         ``came``: (channels, latency + frames); ``shares``: the model's share of each of these
         frames; ``kept``: see the places above.
     """
-    before = min(round(_BEFORE_S * sample_rate), latency)
-    behind = round(_BEHIND_S * sample_rate) if latency else 0
+    before = min(round(_BEFORE_S * sample_rate), latency) if resampled else 0
+    behind = round(_BEHIND_S * sample_rate) if resampled else 0
     kept = np.zeros(6, np.int64)
     kept[_SINCE] = joint_frames + behind + 1
     kept[_LATENCY], kept[_BEFORE], kept[_WHOLE], kept[_BEHIND] = (

@@ -96,7 +96,26 @@ WRONG = {
     ),
     "foresight and latency": (
         {**FORESEEN, "latency": 1},
-        r"frame\.foresight goes with concealment = true, without latency, lookahead and gate",
+        r"frame\.hindsight = 0 latency must be 0 and lookahead 0, found 1 and 0",
+    ),
+    "hindsight that is not declared": (
+        {**FORESEEN, "frame": {"window": 64, "foresight": True, "hindsight": 16}, "latency": 16},
+        r"frame\.hindsight = 16 latency must be 16 and lookahead 47, found 16 and 0",
+    ),
+    "two joints": (
+        {**FORESEEN, "frame": {"window": 64, "foresight": True, "hindsight": 16, "fade": 16}},
+        r"frame\.fade and frame\.hindsight exclude one another",
+    ),
+    "too much hindsight": (
+        {**FORESEEN, "frame": {"window": 64, "foresight": True, "hindsight": 17}},
+        r"frame\.hindsight must be at most half a hop, 16 samples",
+    ),
+    "hindsight without foresight": (
+        {"frame": {"hindsight": 8}}, r"frame\.hindsight needs frame\.foresight"
+    ),
+    "foresight that is no concealment": (
+        {**FORESEEN, "concealment": False},
+        r"frame\.foresight goes with concealment = true, without gate",
     ),
     "foreign feature": (stage(inputs={"x": "wave"}), r"feature: does not fit .*'hop', 'frame'"),
     "foreign target": (stage(outputs={"y": "wave"}), r"does not fit .*'mask'.*found 'wave'"),

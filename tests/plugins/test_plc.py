@@ -17,7 +17,12 @@ from rtcore.synth import speech_like
 from rtcore.testing.case import first_difference
 
 RATES = {16000.0: "plc-wb", 48000.0: "plc-fb"}
-FADE_S = 0.005
+JOINT_S = 0.005
+
+
+def concealer(*, waits=True, **settings):
+    """Make the plugin: as it comes, or such that nothing waits."""
+    return find("plc")(**settings) if waits else find("plc")(lookahead_ms=0.0, **settings)
 
 
 def bursts(packets, length, every):
@@ -32,20 +37,23 @@ def spoken(packets, rate, level=0.3):
     return (level * x / np.abs(x).max()).astype(np.float32)
 
 
+@pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("rate", RATES)
 @settings(max_examples=15)
 @given(lost=st.lists(st.booleans(), min_size=4, max_size=24), dtype=st.sampled_from(["f4", "f8"]))
-def test_what_came_is_heard_bit_for_bit(rate, lost, dtype):
-    """Outside of losses and the 5 ms behind them nothing is changed, in either type."""
+def test_what_came_is_heard_bit_for_bit(rate, waits, lost, dtype):
+    """All that came is unchanged, in either type; but for 5 ms behind a loss where none waits."""
     packet = round(rate / 50.0)
     x = (0.2 * np.random.default_rng(1).standard_normal((1, packet * len(lost)))).astype(dtype)
     chain = Chain(
-        [find("plc")()], sample_rate=rate, channels=1, dtype=str(x.dtype), block_frames=packet
-    )
-    y = play(chain, x, lost, packet)
-    assert 0 == chain.latency_frames
-    kept = after_losses(lost, packet, round(FADE_S * rate))[: x.shape[1]]
-    assert x[:, kept].tobytes() == y[:, kept].tobytes()
+        [concealer(waits=waits)], sample_rate=rate, channels=1, dtype=x.dtype.name,
+        block_frames=packet,
+    )  # fmt: skip
+    late, joint = round(JOINT_S * rate) * waits, round(JOINT_S * rate) * (not waits)
+    y = play(chain, x, lost, packet)[:, late:]
+    assert late == chain.latency_frames
+    kept = after_losses(lost, packet, joint)[: y.shape[1]]
+    assert x[:, : y.shape[1]][:, kept].tobytes() == y[:, kept].tobytes()
     assert np.isfinite(y).all()
 
 
@@ -57,7 +65,7 @@ def test_at_other_rates_what_came_is_heard_bit_for_bit(rate):
     chain = Chain([find("plc")()], sample_rate=rate, block_frames=packet)
     y, late = play(chain, x, lost, packet), chain.latency_frames
     edge = round(0.001 * rate) + 1
-    kept = after_losses(lost, packet, round(0.0071 * rate) + 1)
+    kept = after_losses(lost, packet, round(0.0021 * rate) + 1)
     for k in np.flatnonzero(np.diff(lost, prepend=False)):
         kept[max(k * packet - edge, 0) : k * packet] = False
     heard, came = y[:, late:], x[:, : x.shape[1] - late]
@@ -100,24 +108,49 @@ def test_blind_equals_informed(packet_ms):
         sample_rate=16000.0, channels=1, block_frames=packet,
     )  # fmt: skip
     flagged = play(told, x, lost, packet)
-    assert 0 == blind.latency_frames
+    assert told.latency_frames == blind.latency_frames
     assert flagged.tobytes() == blind.process(x * ~np.repeat(lost, packet)).tobytes()
 
 
+@pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("rate", RATES)
-def test_nothing_depends_on_what_comes_later(rate):
-    """Sounds that differ from a frame on give outputs that differ from no earlier frame on."""
+def test_nothing_depends_on_what_comes_later(rate, waits):
+    """Sounds that part at a frame give outputs that part no earlier than is declared."""
     packet, lost = round(rate / 50.0), bursts(40, 3, 9)
-    x = spoken(40, rate)
-    outputs = []
-    for seed in (1, 2):
-        z = x.copy()
-        at = packet * 23 + packet // 3
-        z[:, at:] = 0.1 * np.random.default_rng(seed).standard_normal(z[:, at:].shape)
-        chain = Chain([find("plc")()], sample_rate=rate, channels=1, block_frames=packet)
-        outputs.append(play(chain, z, lost, packet))
-    assert outputs[0][:, :at].tobytes() == outputs[1][:, :at].tobytes()
-    assert 0 == chain.lookahead_frames
+    x = (0.1 * np.random.default_rng(0).standard_normal((1, packet * 40))).astype(np.float32)
+    heard = {}
+    # The second one is the last sample of a hop behind a loss, which tells of what was before.
+    for at in (packet * 23 + packet // 3, packet * 18 + packet // 2 - 1):
+        for seed in (1, 2):
+            z = x.copy()
+            z[:, at:] = 0.1 * np.random.default_rng(seed).standard_normal(z[:, at:].shape)
+            chain = Chain(
+                [concealer(waits=waits)], sample_rate=rate, channels=1, block_frames=packet
+            )
+            y = play(chain, z, lost, packet)
+            heard.setdefault(at, []).append(y)
+    ahead = chain.lookahead_frames - chain.latency_frames
+    parts = [at - int(np.argmax((a != b).any(axis=0))) for at, (a, b) in heard.items()]
+    assert (round(0.015 * rate) - 1 if waits else 0) == chain.lookahead_frames
+    assert ahead - 8 < max(parts) <= ahead  # the joint's first samples have little weight
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_waiting_joins_a_loss_better(rate):
+    """With 5 ms of hindsight the end of losses is nearer to what was lost, level for level."""
+    packet, lost = round(rate / 50.0), bursts(150, 1, 4)
+    x = spoken(150, rate)
+    ends = np.zeros(x.shape[1], bool)
+    for k in np.flatnonzero(lost):
+        ends[(k + 1) * packet - round(JOINT_S * rate) : (k + 1) * packet] = True
+    missed = []
+    for waits in (True, False):
+        chain = Chain([concealer(waits=waits)], sample_rate=rate, channels=1, block_frames=packet)
+        late = chain.latency_frames
+        y = play(chain, x, lost, packet)[:, late:]
+        kept = ends[: y.shape[1]]
+        missed.append(np.mean((y - x[:, : y.shape[1]])[:, kept] ** 2))
+    assert missed[0] < 0.7 * missed[1]
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -160,7 +193,7 @@ def test_a_second_fades_gracefully(rate):
     """Of a burst of 1 s each 100 ms is softer than the one before, but for 1 dB, and it ends."""
     packet, lost = round(rate / 50.0), [*[False] * 25, *[True] * 50, *[False] * 10]
     x = spoken(85, rate)
-    y = conceal(find("plc")(), x, lost, packet, rate=rate)[0]
+    y = conceal(find("plc")(), x, lost, packet, rate=rate)[0, round(JOINT_S * rate) :]
     burst = y[25 * packet : 75 * packet].reshape(10, -1).astype(float)
     level = 10.0 * np.log10(np.mean(burst**2, axis=1) + 1e-12)
     assert level[0] > level.max() - 3.0
@@ -212,7 +245,7 @@ def test_on_a_worker_it_is_the_same_only_later():
         for p in ("inline", "worker")
     ]
     inline, later = (play(chain, x, lost, 160 * 2) for chain in chains)
-    late = chains[1].latency_frames
+    late = chains[1].latency_frames - chains[0].latency_frames
     assert late > 0
     assert inline[:, :-late].tobytes() == later[:, late:].tobytes()
 
