@@ -102,6 +102,11 @@ class Model(Plugin):
         "kept": "i8[:]",
     }
 
+    @property
+    def conceals(self) -> bool:
+        """Whether the bundle fills packets that never came."""
+        return find_bundle(self.bundle).manifest.concealment
+
     def hop(self, spec: Spec) -> int:
         """Give the stream's frames of a hop."""
         return self._plan(spec).frames

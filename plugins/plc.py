@@ -64,6 +64,7 @@ class Plc(Model):
     """
 
     id = "plc"
+    conceals = True
     bundle = Setting("", type=str, doc="a bundle that conceals; rtcore's own where empty")
     detector = Concealing.detector
     packet_ms = Concealing.packet_ms

@@ -150,6 +150,9 @@ class Plugin:
     #: What is heard in place of a hop that is late: "conceal" goes on with the sound, "dry" is the
     #: input, "silence" nothing.
     worker_late: ClassVar[Any] = "conceal"
+    #: Whether it fills packets that never came: how far it looks ahead shows only where some are
+    #: missing.
+    conceals: Any = False
     process: ClassVar[Any]
     params: ClassVar[dict[str, Param]] = {}
     settings: ClassVar[dict[str, Setting]] = {}

@@ -184,7 +184,7 @@ def _measured(choice: ChainChoice, options: dict[str, Any], rules: Sequence[Rule
     system = make_system(choice, options, rate, lambda r: _declared(options, r))
     with progress(f"{system.name}: look-ahead", None, "runs") as advance:
         ahead = measure_lookahead(
-            system,
+            system.in_full(),
             positions=options["positions"],
             budget_s=options["budget_s"],
             duration_s=_duration_s(options, system.sample_rate),

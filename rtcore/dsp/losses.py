@@ -21,6 +21,7 @@ class Concealing(Plugin):
     Its state has ``zeros``, which :meth:`initial_state` fills in, for :func:`packet_lost`.
     """
 
+    conceals = True
     detector = Setting(
         "flag",
         choices=("flag", "zeros"),

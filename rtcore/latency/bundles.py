@@ -26,8 +26,6 @@ from rtcore.onnx.runner import LoadedBundle
 _SECONDS = 3.0
 _SURE = 0.5  # from this confidence on a measured delay is believed
 _NEAR_FRAMES = 0.5
-_PACKET_S = 0.02
-_LOSS = 0.3
 _LOUD = 100.0  # 40 dB over full scale: what plays so loud has blown up
 _PEAK = f"peak below {_LOUD:g}"
 _NEED_SOUND = ("look-ahead", "latency")
@@ -256,28 +254,8 @@ def _hold_initial(chain: Chain) -> None:
         chain.feed(name, side.first())
 
 
-class _LossySystem(ChainSystem):
-    """A chain behind a link that loses every third packet or so, the same at every run."""
-
-    def run(self, x: np.ndarray) -> np.ndarray:
-        """Play packet by packet; lost ones are silent and flagged."""
-        chain = self.chain
-        chain.reset()
-        packet = round(_PACKET_S * chain.sample_rate)
-        rng = np.random.default_rng(2)
-        played = [np.zeros((chain.channels_out, 0))]
-        for start in range(0, x.shape[1], packet):
-            piece = x[:, start : start + packet].astype(chain.spec.dtype)
-            lost = bool(rng.random() < _LOSS)
-            played.append(chain.process(np.zeros_like(piece) if lost else piece, lost=lost))
-        return np.concatenate(played, axis=1)
-
-
 def _ahead(chain: Chain, bundle: Bundle) -> Iterator[Claim]:
-    # A concealer does nothing of note where nothing is lost.
-    kind = _LossySystem if bundle.manifest.concealment else ChainSystem
-    system = kind(chain, bundle.manifest.id)
-    found = measure_lookahead(system, budget_s=5.0)
+    found = measure_lookahead(ChainSystem(chain, bundle.manifest.id).in_full(), budget_s=5.0)
     aligned = found.samples + chain.latency_frames
     declared = chain.lookahead_frames
     note = ""

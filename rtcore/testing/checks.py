@@ -14,6 +14,7 @@ from rtcore.testing.case import Case, Sound, faults, first_difference, in_pieces
 from rtcore.testing.direct import first_unwritten, first_write
 
 _PIECES = ((1,), (7,), (64,), (512,), (1, 511, 3, 480, 65, 128))
+_PACKET_FRAMES = 160  # of a concealer without a hop
 _RINGS_DB = -100.0  # how far a tail that never ends must have died away
 
 
@@ -92,18 +93,36 @@ def _first_influence(case: Case, chain: Chain) -> int | None:
     """Change the input from some frame on in several ways; find the earliest effect."""
     hop = the_node(chain).hop_frames or 1
     x = case.noise(3000 + 2 * hop + 2 * chain.latency_frames)
-    expected = chain.render(x, tail=False)
-    earliest: list[int] = []
     # A plugin with a hop hears its last frame at once, so that phase is the one that counts.
-    for n0 in (1000 - 1000 % hop + hop - 1, 1500, 2 * hop + 1777):
+    last = 1000 - 1000 % hop + hop - 1
+    packet = hop if hop > 1 else _PACKET_FRAMES
+
+    def play(sound: Sound) -> Sound:
+        if not the_node(chain).plugin.conceals:
+            return chain.render(sound, tail=False)
+        return _behind_losses(chain, sound, packet, last // packet % 2)
+
+    expected = play(x)
+    earliest: list[int] = []
+    for n0 in (last, 1500, 2 * hop + 1777):
         loud, turned = x.copy(), x.copy()
         loud[:, n0] = 8.0
         turned[:, n0:] = -x[:, n0:] + x.dtype.type(0.01)
         for changed in (loud, turned):
-            at = first_difference(expected, chain.render(changed, tail=False))
+            at = first_difference(expected, play(changed))
             if at is not None:
                 earliest.append(at - n0)
     return min(earliest, default=None)
+
+
+def _behind_losses(chain: Chain, x: Sound, packet: int, kept: int) -> Sound:
+    """Play a sound of which every second packet never comes: what a concealer hears."""
+    chain.reset()
+    played = []
+    for number, start in enumerate(range(0, x.shape[1], packet)):
+        piece, lost = x[:, start : start + packet], number % 2 != kept
+        played.append(chain.process(np.zeros_like(piece) if lost else piece, lost=lost))
+    return np.concatenate(played, axis=1)
 
 
 def _response_latency(case: Case, chain: Chain) -> range | None:

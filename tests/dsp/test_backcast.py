@@ -22,7 +22,7 @@ def before(x, samples, order):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("hz", [110.0, 440.0, 3000.0])
 def test_a_tone_is_continued_backwards(hz, dtype):
-    """5 ms before 10 ms of a steady tone are the tone, in level and phase, 20 dB above the error."""
+    """The 5 ms before 10 ms of a steady tone are the tone; the error is 20 dB below it."""
     t = np.arange(240) / 16000.0
     x = 0.5 * np.sin(2.0 * np.pi * hz * t + 0.3)
     told = before(x[80:].astype(dtype), 80, 64)

@@ -20,7 +20,7 @@ def test_shipped_chains(name, sample_rate):
     if name == "cec2" and sample_rate is not None:
         sample_rate = 32000  # the rate of CEC2's submissions
     system = ChainSystem(build(name, sample_rate), name)
-    ahead = measure_lookahead(system, positions=300, duration_s=0.4)
+    ahead = measure_lookahead(system.in_full(), positions=300, duration_s=0.4)
     delay = measure_delay(system)
     found = Measurement(
         name, "chain", system.sample_rate, system.channels, system.declared, ahead, delay

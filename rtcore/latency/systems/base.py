@@ -14,6 +14,7 @@ from rtcore.errors import RtcoreError
 from rtcore.latency.result import Declared
 
 Sound = np.ndarray[Any, np.dtype[Any]]
+_PACKET_S, _LOSS = 0.02, 0.3  # of the link that concealers are heard behind
 
 
 class SystemFaultError(RtcoreError):
@@ -76,6 +77,10 @@ class System(ABC):
         """Process several sounds, side by side where the system allows it; results in order."""
         return map(self.run, sounds)
 
+    def in_full(self) -> System:
+        """Give the system in which all shows that it looks ahead for; a concealer needs losses."""
+        return self
+
     def streaming(self) -> Streaming | None:
         """Give a fresh stream of it, or None where it only knows whole sounds."""
         return None
@@ -104,10 +109,37 @@ class ChainSystem(System):
 
     def run(self, x: Sound) -> Sound:
         """Render from a reset on, without the tail, in whole blocks of the promised size."""
-        frames = x.shape[1]
-        short = -frames % self.chain.table.graph.block_frames
-        whole = np.pad(x.astype(self.chain.spec.dtype), ((0, 0), (0, short)))
-        return self.chain.render(whole, tail=False)[:, :frames]
+        return self.chain.render(self._whole(x), tail=False)[:, : x.shape[1]]
+
+    def _whole(self, x: Sound) -> Sound:
+        short = -x.shape[1] % self.chain.table.graph.block_frames
+        return np.pad(x.astype(self.chain.spec.dtype), ((0, 0), (0, short)))
+
+    def in_full(self) -> ChainSystem:
+        """Give it behind a lossy link where it conceals losses."""
+        if not any(placed.node.plugin.conceals for placed in self.chain.nodes):
+            return self
+        lossy = LossyChainSystem(self.chain, self.name)
+        lossy.declared = self.declared
+        return lossy
+
+
+class LossyChainSystem(ChainSystem):
+    """A chain behind a link that loses every third packet or so, the same at every run."""
+
+    def run(self, x: Sound) -> Sound:
+        """Play packet by packet; lost ones are silent and flagged."""
+        chain, whole = self.chain, self._whole(x)
+        chain.reset()
+        block = chain.table.graph.block_frames
+        packet = max(1, round(_PACKET_S * chain.sample_rate / block)) * block
+        rng = np.random.default_rng(2)
+        played = [np.zeros((chain.channels_out, 0))]
+        for start in range(0, whole.shape[1], packet):
+            piece = whole[:, start : start + packet]
+            lost = bool(rng.random() < _LOSS)
+            played.append(chain.process(np.zeros_like(piece) if lost else piece, lost=lost))
+        return np.concatenate(played, axis=1)[:, : x.shape[1]]
 
 
 def checked(system: System, x: Sound, y: Any) -> Sound:

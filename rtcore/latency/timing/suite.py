@@ -238,7 +238,7 @@ def _lookahead(system: ChainSystem) -> int:
     """Measure the look-ahead of the output as it stands, in samples."""
     from rtcore.latency.lookahead import measure_lookahead
 
-    return measure_lookahead(system).samples
+    return measure_lookahead(system.in_full()).samples
 
 
 def cells(row: dict[str, Any]) -> dict[str, Any]:
