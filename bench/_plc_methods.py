@@ -125,20 +125,21 @@ def _clean(sent: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sent, np.zeros(len(lost))
 
 
-def chained(plugin: Any) -> Play:
-    """Conceal with a plugin, packet by packet."""
-    chain = Chain([plugin], sample_rate=RATE, channels=1, block_frames=PACKET, max_frames=PACKET)
+def chained(plugin: Any, rate: int = RATE) -> Play:
+    """Conceal with a plugin, packet by packet of 20 ms."""
+    packet = rate // 50
+    chain = Chain([plugin], sample_rate=rate, channels=1, block_frames=packet, max_frames=packet)
 
     def play(x: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         late = chain.latency_frames
-        packets = len(lost) + -(-late // PACKET)
-        heard = np.zeros(packets * PACKET, np.float32)
+        packets = len(lost) + -(-late // packet)
+        heard = np.zeros(packets * packet, np.float32)
         heard[: len(x)] = x
         gone = [bool(flag) for flag in lost] + [False] * (packets - len(lost))
         seconds = np.zeros(packets)
         chain.restart()
         for k in range(packets):
-            part = slice(k * PACKET, (k + 1) * PACKET)
+            part = slice(k * packet, (k + 1) * packet)
             begin = time.perf_counter()
             heard[part] = chain.process(heard[part], lost=gone[k])
             seconds[k] = time.perf_counter() - begin
