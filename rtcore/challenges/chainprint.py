@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["chain_print"]
 
+_CHOSEN_BY_PLC = {"plc-wb", "plc-fb"}
+
 
 def chain_print(chain: Chain, settings: Any = None) -> str:
     """Give a fingerprint of a chain.
@@ -59,10 +61,16 @@ def _named_files(value: object) -> Iterator[Path]:
 
 
 def _bundle_files(table: dict[str, Any]) -> Iterator[Path]:
-    """Find the manifest and the networks of a model's bundle."""
-    from rtcore.models import find_bundle
+    """Find the manifest and the networks of a model's bundle, or of those that plc chooses from."""
+    from rtcore.models import all_bundles, find_bundle
 
-    if table.get("id") != "model" or not isinstance(table.get("bundle"), str):
+    chosen = table.get("bundle")
+    if table.get("id") == "plc" and not chosen:
+        own = [info.bundle for info in all_bundles() if info.name in _CHOSEN_BY_PLC]
+        bundles = [bundle for bundle in own if bundle is not None]
+    elif table.get("id") in {"model", "plc"} and isinstance(chosen, str):
+        bundles = [find_bundle(chosen)]
+    else:
         return
-    bundle = find_bundle(table["bundle"])
-    yield from sorted([*bundle.folder.glob("*.toml"), *bundle.files()])
+    for bundle in bundles:
+        yield from sorted([*bundle.folder.glob("*.toml"), *bundle.files()])

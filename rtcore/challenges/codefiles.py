@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,13 @@ def code_files(plugin: type[Plugin]) -> list[Path]:
     process: Any = plugin.process
     home = Path(process.fn.__code__.co_filename).resolve()
     own = {path for path in source_files(process.fn) if _counts(path, home)}
-    return [*sorted(_RTCORE.rglob("*.py")), *sorted(own | {home}, key=lambda path: path.name)]
+    return [*_own_files(), *sorted(own | {home}, key=lambda path: path.name)]
+
+
+@cache
+def _own_files() -> tuple[Path, ...]:
+    """List rtcore's files; which there are does not change while they run."""
+    return tuple(sorted(_RTCORE.rglob("*.py")))
 
 
 def _counts(path: Path, home: Path) -> bool:

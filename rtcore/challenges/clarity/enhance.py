@@ -24,10 +24,12 @@ from rtcore.errors import AudioFileError, ConfigError, RtcoreError
 
 if TYPE_CHECKING:
     from rtcore.chain import Chain
+    from rtcore.hearing import Listener
 
 __all__ = ["EnhanceSettings", "Enhancer", "enhance", "enhance_jobs"]
 
 _PIECE_FRAMES = 65536
+_MOST_CHAINS = 32  # that are kept for listeners who come again
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Enhancer:
 
     def __init__(self, aid: Aid, people: People, settings: EnhanceSettings) -> None:
         self.aid, self.people, self.settings = aid, people, settings
+        self._chains: dict[tuple[str, int], Chain] = {}
 
     def work(self, task: Task) -> dict[str, Any]:
         """Make the output of a job.
@@ -89,7 +92,7 @@ class Enhancer:
         """
         listener = self.people.find(task.pair.listener, task.pair.named_in)
         rate, frames = self._fitting(task.sounds)
-        chain = self.aid.chain(listener, rate)
+        chain = self._taken(listener, rate)
         watch = FaultWatch(chain)
         late = chain.latency_frames
         played = self._played(task.sounds, chain)
@@ -99,7 +102,22 @@ class Enhancer:
         if rate_out != rate:
             played = iter([resampled(np.concatenate(list(played), axis=1), rate, rate_out)])
         facts = self._write(task.target, played, rate_out, watch)
+        self._put_back(chain, listener, rate)
         return {**facts, "latency_frames": late, "sample_rate_in": rate}
+
+    def _taken(self, listener: Listener, rate: int) -> Chain:
+        """Build the chain for a listener, or take that of an earlier scene as it was at first."""
+        chain = self._chains.pop((repr(listener), rate), None)
+        if chain is None:
+            return self.aid.chain(listener, rate)
+        chain.reset()
+        return chain
+
+    def _put_back(self, chain: Chain, listener: Listener, rate: int) -> None:
+        """Keep a chain that did its work without a fault, and not more than a few."""
+        self._chains[repr(listener), rate] = chain
+        while len(self._chains) > _MOST_CHAINS:
+            del self._chains[next(iter(self._chains))]  # the one that was used least recently
 
     def _fitting(self, sounds: tuple[Path, ...]) -> tuple[int, int]:
         """Give rate and frames of the microphone pairs, which must fit one another."""

@@ -201,6 +201,25 @@ def test_full_scale_wraps_only_where_that_is_asked_for(mini, tmp_path, compat, l
     assert (facts["clipped"] > 0) is (not compat)
 
 
+def test_a_listener_who_comes_again_is_served_as_at_first(mini, tmp_path, monkeypatch):
+    """A chain that played another scene meanwhile gives the same bytes; few are kept."""
+    monkeypatch.setattr("rtcore.challenges.clarity.enhance._MOST_CHAINS", 1)
+    found = find_set(mini)
+    enhancer = Enhancer(Aid(baseline(EDITIONS["cec2"])), found.people, EnhanceSettings())
+    first = found.pairs[0]
+    other = next(pair for pair in found.pairs if pair.listener != first.listener)
+    here, there = (found.signals.mix(scene, 1) for scene in ("S06001", "S06002"))
+    written = []
+    played = [(first, here), (first, there), (first, here), (other, here), (first, here)]
+    for number, (pair, mix) in enumerate(played):
+        target = tmp_path / f"{number}.wav"
+        enhancer.work(Task(pair, (mix,), target))
+        written.append(target.read_bytes())
+    assert written[0] == written[2] == written[4]
+    assert written[0] != written[1]
+    assert 1 == len(enhancer._chains)
+
+
 def test_every_audiogram_of_a_chain_is_the_listeners(mini):
     """Also within branches, where each ear's branch gets that ear's audiogram."""
     who = find_set(mini).people.find("L0003", "here")
