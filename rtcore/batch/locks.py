@@ -16,11 +16,12 @@ from typing import TextIO
 from rtcore.batch.shards import Shard
 from rtcore.errors import AudioFileError
 
-__all__ = ["LOCK", "held", "shared"]
+__all__ = ["LOCK", "alone", "held", "shared"]
 
 #: In a folder of outputs: what holds it for one run.
 LOCK = ".rtcore-jobs.lock"
 _SHARD_LOCK = ".rtcore-jobs-{}of{}.lock"
+_TABLE_LOCK = ".rtcore-table.lock"
 #: How long a share waits for another that is just beginning, and sweeps up.
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.05
@@ -82,6 +83,32 @@ def shared(folder: Path, shard: Shard, sweep: Callable[[], None]) -> Iterator[No
             what = f"another run does its share {shard}; wait for it or name another share"
             raise AudioFileError(f"{folder}: {what}")
         _refuse_other_cuts(folder, shard)
+        yield
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let shares write what they have in common one after the other.
+
+    What a share wrote before it waited here the next one reads: so of two that end together the
+    later one knows the rows of both.
+
+    Parameters
+    ----------
+    folder : Path
+        It gets a file to be locked.
+
+    Raises
+    ------
+    AudioFileError
+        Where others keep it for longer than any table takes.
+    """
+    with (folder / _TABLE_LOCK).open("a+") as lock:
+        begun_s = time.monotonic()
+        while not _locked(lock):
+            if time.monotonic() - begun_s > _PATIENCE_S:
+                raise _busy(folder)
+            time.sleep(_PAUSE_S)
         yield
 
 

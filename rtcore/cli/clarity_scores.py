@@ -47,6 +47,7 @@ def evaluate(
     """
     from rtcore.batch import Ledger
     from rtcore.batch.ledger import made_folder
+    from rtcore.batch.locks import alone
     from rtcore.challenges.clarity import evaluate as work
     from rtcore.challenges.clarity.score_files import write_scores
 
@@ -73,11 +74,12 @@ def evaluate(
             workers=batch.processes, scheduler=batch.scheduler,
         )  # fmt: skip
         tally = follow(outcomes, Tally(batch.unit), "scoring", len(pairs))
-        # Read anew: other shares may have ended meanwhile, and --again means this run's pairs.
-        known = Ledger(folder, batch.shard)
-        scores = work.known_scores(found, found.pairs, system, known, tally.good, unprocessed=keep)
-    about = _about(target, found, scores, missing=len(found.pairs) - len(scores))
-    written = write_scores(target, scores, about)
+        with alone(folder):
+            # Read anew: other shares may have ended meanwhile, and --again means this run's pairs.
+            known, good = Ledger(folder, batch.shard), tally.good
+            scores = work.known_scores(found, found.pairs, system, known, good, unprocessed=keep)
+            about = _about(target, found, scores, missing=len(found.pairs) - len(scores))
+            written = write_scores(target, scores, about)
     tally.tell_failures(folder)
     if as_json:
         print_json({**tally.as_dict(target), "written": written, **about, **work.means(scores)})

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import job_works
 import pytest
 
-from rtcore.batch import Job, Ledger, Shard, fingerprint, run_jobs
+from rtcore.batch import Job, Ledger, Shard, fingerprint, locks, run_jobs
 from rtcore.batch.ledger import LEDGER
+from rtcore.batch.locks import alone
 from rtcore.errors import AudioFileError, ConfigError, DeviceError
 
 
@@ -182,8 +185,6 @@ class TestRuns:
     )
     def test_shares_that_overlap(self, tmp_path, monkeypatch, first, second, sentence):
         """What would be done twice at the same time is refused."""
-        from rtcore.batch import locks
-
         monkeypatch.setattr(locks, "_PATIENCE_S", 0.1)
         with Ledger(tmp_path, first).writing():
             other = Ledger(tmp_path, second)
@@ -235,3 +236,29 @@ def test_a_folder_moves(tmp_path):
     shutil.copytree(first, second)
     assert {"skipped"} == set(run(second, 3).values())
     assert 3 == len(list(Path(second).glob("*.wav")))
+
+
+class TestAlone:
+    """What shares write in common they write one after the other."""
+
+    def test_the_later_one_reads_what_the_earlier_one_wrote(self, tmp_path):
+        """Several that add a row each to one table lose none."""
+        table = tmp_path / "table.csv"
+        table.write_text("")
+
+        def add(row):
+            with alone(tmp_path):
+                known = table.read_text()
+                time.sleep(0.02)  # long enough for all others to come
+                table.write_text(f"{known}{row}\n")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(add, range(8)))
+        assert sorted(map(str, range(8))) == sorted(table.read_text().split())
+
+    def test_it_does_not_wait_for_ever(self, tmp_path, monkeypatch):
+        """Where a table is kept from it, it says so."""
+        monkeypatch.setattr(locks, "_PATIENCE_S", 0.1)
+        refused = pytest.raises(AudioFileError, match="another run writes into")
+        with alone(tmp_path), refused, alone(tmp_path):
+            pass
