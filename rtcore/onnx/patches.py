@@ -30,6 +30,7 @@ _HEADROOM = 1.5
 _HIGHEST_ORDER = 128
 
 
+@helper
 def hindsight_order(hop: int) -> int:
     """Give the order of the predictor that goes back from a hop of some samples."""
     return min(_HIGHEST_ORDER, 2 * hop // 5)
@@ -109,8 +110,7 @@ def _join(memory: Any, held: int, count: int, entry: int, hop: int, scratch: Any
     """Cross-fade the end of a loss into what the hop behind it tells of the samples before it."""
     most = _HEADROOM * _loudest(memory, entry, hop)
     told = scratch[0, hop : hop + count]
-    order = min(_HIGHEST_ORDER, 2 * hop // 5)
-    backcast(memory[entry : entry + hop], order, told, scratch)
+    backcast(memory[entry : entry + hop], hindsight_order(hop), told, scratch)
     for i in range(count):
         share = (i + 0.5) / count
         sample = min(max(told[i], -most), most)
