@@ -8,7 +8,7 @@ import numpy as np
 HOP_MS = 10
 
 
-def draw_losses(hops: int, rng: np.random.Generator) -> np.ndarray:
+def draw_losses(hops: int, rng: np.random.Generator, seldom: float = 0.5) -> np.ndarray:
     """Draw a trace.
 
     Parameters
@@ -17,6 +17,8 @@ def draw_losses(hops: int, rng: np.random.Generator) -> np.ndarray:
         Of 10 ms each.
     rng : Generator
         Decides.
+    seldom : float
+        Share of the clips that lose little.
 
     Returns
     -------
@@ -26,9 +28,8 @@ def draw_losses(hops: int, rng: np.random.Generator) -> np.ndarray:
     packet = 2 if rng.random() < 0.85 else 1
     packets = -(-hops // packet)
     lost = np.zeros(packets, bool)
-    # Half of the clips lose little: 3 to 20 %, mean bursts of 1 to 4 packets; the others 5 to 60 %,
-    # of 1 to 7.
-    little = rng.random() < 0.5
+    # Little is 3 to 20 %, in mean bursts of 1 to 4 packets; the others lose 5 to 60 %, of 1 to 7.
+    little = rng.random() < seldom
     stay = 1.0 - 1.0 / rng.uniform(1.05, 4.0 if little else 7.0)
     rate = rng.uniform(0.03, 0.2) if little else rng.uniform(0.05, 0.6)
     enter = min(1.0, rate / (1.0 - rate) * (1.0 - stay))

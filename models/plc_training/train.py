@@ -41,6 +41,7 @@ def draw_clip(
     rng: np.random.Generator,
     times: int = 1,
     family: str = "refiner",
+    seldom: float = 0.5,
 ) -> tuple[np.ndarray, ...]:
     """Give a clean clip, the network's frames, its trace, and what it tells of lost ends."""
     samples = hops * shape.hop
@@ -49,7 +50,7 @@ def draw_clip(
         clean = augment(sound, samples, shape.rate_hz, noises, rng)
         if np.sqrt(np.mean(clean**2)) > 1e-3:
             break
-    lost = draw_losses(hops, rng)
+    lost = draw_losses(hops, rng, seldom)
     sound = clean if times == 1 else resample_poly(clean, times, 1)
     frames = FAMILIES[family].frames(sound, lost, times * shape.rate_hz, times * shape.hop)
     return clean, frames, lost, backcasts(clean, lost, shape.hop, shape.hop // 2)
@@ -77,6 +78,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--critic", type=float, default=0.0, help="weight of a discriminator")
     text = "share of batches whose extrapolation is made at 48 kHz, as the full-band model has it"
     parser.add_argument("--full-band", type=float, default=0.0, help=text)
+    text = "share of the clips that lose little"
+    parser.add_argument("--seldom", type=float, default=0.5, help=text)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--minutes", type=float, default=600.0)
