@@ -24,6 +24,7 @@ BAD = {
     "bad_input": "input",
     "bad_latency": "latency",
     "bad_latency_ahead": "latency",
+    "bad_latency_loss": "latency",
     "bad_latency_negative": "latency",
     "bad_latency_response": "latency",
     "bad_prepares": "prepares",

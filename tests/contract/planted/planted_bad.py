@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtcore import Param, Plugin, Prepared, kernel
+from rtcore.dsp.losses import packet_lost
 
 
 class BadDescribed(Plugin):
@@ -118,6 +119,29 @@ class BadLatencyNegative(BadLatency):
 
     id = "bad_latency_negative"
     facts = {"tail_frames": 100, "latency_frames": 100, "lookahead_frames": 101}
+
+
+class BadLatencyLoss(Plugin):
+    """Fill what was lost with what came behind it, and say nothing of looking ahead."""
+
+    id = "bad_latency_loss"
+    conceals = True
+    hop_frames = 128
+    state = {"gone": "i8"}
+    buffers = {"held": "real[:, :]"}
+
+    def prepare(self, spec):
+        held = np.zeros((spec.channels, 128))
+        return Prepared(latency_frames=128, tail_frames=128, buffers={"held": held})
+
+    @kernel
+    def process(x, y, ctx, state, held):
+        lost = packet_lost(x, ctx.flags, 0)
+        for c in range(x.shape[0]):
+            for i in range(x.shape[1]):
+                y[c, i] = x[c, i] if state.gone and not lost else held[c, i]
+                held[c, i] = x[c, i]
+        state.gone = 1 if lost else 0
 
 
 class BadTail(BadLatency):
