@@ -46,19 +46,6 @@ def narrow(x: np.ndarray, rate_hz: float, rng: np.random.Generator) -> np.ndarra
     return x
 
 
-def brighten(x: np.ndarray, rate_hz: float, rng: np.random.Generator) -> np.ndarray:
-    """Give speech without a band above 8 kHz one, as loud and as lively as its consonants.
-
-    What lies from 4 to 8 kHz is shifted by 4 and by 8 kHz, at random levels: its fine structure is
-    no voice's, but there is something in that band which the guess has to go on with.
-    """
-    high = sosfilt(butter(4, 4000.0, "highpass", fs=rate_hz, output="sos"), x)
-    t = np.arange(x.size) / rate_hz
-    shifts = [(k * 4000.0, 10.0 ** (-rng.uniform(0.0, 15.0 * k) / 20.0)) for k in (1, 2)]
-    shifted = sum(2.0 * g * high * np.cos(2.0 * np.pi * hz * t) for hz, g in shifts)
-    return x + sosfilt(butter(8, 8000.0, "highpass", fs=rate_hz, output="sos"), shifted)
-
-
 def noise(frames: int, rng: np.random.Generator) -> np.ndarray:
     """Give noise between white and brown, of unit power."""
     pole = rng.uniform(0.0, 0.98)

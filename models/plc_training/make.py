@@ -65,18 +65,18 @@ def gather(recipe: dict[str, Any], data: Path, out: Path) -> None:
         run("corpus", out / "noise.npz", "--rate", recipe["rate_hz"], "--source", folder, 1, 0)
 
 
-def train(recipe: dict[str, Any], key: str, before: Path | None, asked: argparse.Namespace) -> Path:
-    """Train the phases under a key of the recipe, from a checkpoint on; give the last one."""
-    out, plcmos, threads = asked.work, asked.plcmos, asked.threads
-    for number, phase in enumerate(recipe[key]):
-        folder = out / f"{key}{number}"
+def train(recipe: dict[str, Any], plcmos: Path, out: Path, threads: int) -> Path:
+    """Train phase by phase; give the last checkpoint."""
+    before: Path | None = None
+    for number, phase in enumerate(recipe["phase"]):
+        folder = out / f"phase{number}"
         words: list[object] = [
             *("--corpus", out / "speech.npz", "--noise", out / "noise.npz", "--out", folder),
             *("--hidden", recipe["hidden"], "--seed", recipe["seed"] + number),
             *("--threads", threads),
         ]
-        for option, value in phase.items():
-            words += [f"--{option.replace('_', '-')}", value]
+        for key, value in phase.items():
+            words += [f"--{key.replace('_', '-')}", value]
         if "guide" in phase:
             words += ["--plcmos", plcmos]
         if before is not None:
@@ -84,7 +84,7 @@ def train(recipe: dict[str, Any], key: str, before: Path | None, asked: argparse
         run("train", *words)
         before = folder / "last.pt"
     if before is None:
-        raise SystemExit(f"the recipe has no {key}")
+        raise SystemExit("the recipe has no phase")
     return before
 
 
@@ -114,22 +114,19 @@ def main() -> None:
     parser.add_argument("--plcmos", type=Path, help="plcmos_v2.onnx of the package speechmos")
     parser.add_argument("--work", type=Path, default=Path("plc-work"), help="checkpoints")
     parser.add_argument("--threads", type=int, default=1)
-    text = "only make the bundles, of these: wide-band, full-band"
-    parser.add_argument("--checkpoints", type=Path, nargs=2, help=text)
+    parser.add_argument("--checkpoint", type=Path, help="only make the bundles, of this one")
     asked = parser.parse_args()
-    if asked.checkpoints is None and (asked.data is None or asked.plcmos is None):
+    if asked.checkpoint is None and (asked.data is None or asked.plcmos is None):
         parser.error("--data and --plcmos are needed to train")
-    if asked.checkpoints is None:
+    checkpoint = asked.checkpoint
+    if checkpoint is None:
         recipe = tomllib.loads(asked.recipe.read_text("utf-8"))
         asked.work.mkdir(parents=True, exist_ok=True)
         gather(recipe, asked.data, asked.work)
-        wide = train(recipe, "phase", None, asked)
-        asked.checkpoints = [wide, train(recipe, "full_band", wide, asked)]
+        checkpoint = train(recipe, asked.plcmos, asked.work, asked.threads)
     models = Path(__file__).parents[1]
-    for checkpoint, name, times in zip(
-        asked.checkpoints, ("plc-wb", "plc-fb"), (1, 3), strict=True
-    ):
-        bundle(checkpoint, models / name, times)
+    bundle(checkpoint, models / "plc-wb", 1)
+    bundle(checkpoint, models / "plc-fb", 3)
 
 
 if __name__ == "__main__":

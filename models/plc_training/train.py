@@ -20,7 +20,7 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from .augment import FASTEST, augment, brighten
+from .augment import FASTEST, augment
 from .base import backcasts
 from .corpus import Corpus
 from .families import FAMILIES, Opponent
@@ -51,11 +51,7 @@ def draw_clip(
         if np.sqrt(np.mean(clean**2)) > 1e-3:
             break
     lost = draw_losses(hops, rng, seldom)
-    sound = clean
-    if times > 1:
-        sound = resample_poly(clean, times, 1)
-        if rng.random() < 0.75:
-            sound = brighten(sound, times * shape.rate_hz, rng)
+    sound = clean if times == 1 else resample_poly(clean, times, 1)
     frames = FAMILIES[family].frames(sound, lost, times * shape.rate_hz, times * shape.hop)
     return clean, frames, lost, backcasts(clean, lost, shape.hop, shape.hop // 2)
 
