@@ -17,6 +17,7 @@ from rtcore import Chain, Param, Plugin, Prepared, kernel
 from rtcore.kernels.histogram import Histogram, histogram_add
 from rtcore.latency.result import Declared
 from rtcore.latency.systems.base import ChainSystem, System, SystemFaultError
+from rtcore.latency.timing import chain_time
 from rtcore.latency.timing.compute import measure_compute
 from rtcore.latency.timing.durations import Durations, Meanwhile
 from rtcore.latency.timing.hog import hog
@@ -166,6 +167,28 @@ def test_a_chain_that_cannot_keep_up_is_late_all_the_time():
     assert found.idle.blocks == found.idle.late
     assert found.idle.rtf > 1.5
     assert found.idle.ms["p50"] > found.deadline_ms
+
+
+def test_blocks_that_end_while_the_window_opens_or_closes_are_counted_once(monkeypatch):
+    """What is late is late among the same blocks, however long the reading of the counts takes."""
+    opened, closed = itertools.count(), itertools.count()
+
+    class Sleepy(Meanwhile):
+        def __init__(self, histogram):
+            super().__init__(histogram)
+            if next(opened) < 3:
+                time.sleep(0.02)  # several blocks
+
+        def read(self):
+            found = super().read()
+            if next(closed) < 2:
+                time.sleep(0.02)
+            return found
+
+    monkeypatch.setattr(chain_time, "Meanwhile", Sleepy)
+    found = measure_compute(chain_system(Slow()), seconds=SHORT_S, hogged=False)
+    assert found.idle.blocks > 0
+    assert found.idle.blocks == found.idle.late
 
 
 def test_a_chain_is_left_as_if_it_had_never_played():

@@ -8,12 +8,13 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rtcore.chain import Chain
 from rtcore.engine import Engine, TimerBackend
+from rtcore.engine.native import NativeEngine
 from rtcore.latency.result import Timing
 from rtcore.latency.systems.base import SystemFaultError
 from rtcore.latency.timing.durations import Durations, Meanwhile
@@ -26,8 +27,10 @@ _STEP_S = 0.1
 _LOWEST_RATE_HZ = 8000.0  # of the speech-like sound
 _SPEECH_S = 10.0
 _PIECE = 4096
+_ATTEMPTS = 100
 
 Advance = Callable[[float], None]
+_Read = TypeVar("_Read")
 
 
 @functools.lru_cache(maxsize=4)
@@ -96,17 +99,39 @@ def _window(engine: Engine, seconds: float, advance: Advance) -> Timing:
     native = engine._native  # noqa: SLF001 - its summary knows no beginning but the engine's
     stats = native.stats[0]
     nodes = [(placed.path, placed.node) for placed in engine.chain.nodes]
-    blocks = Meanwhile(native.histograms["busy"])
     steps = [Meanwhile(node.histogram) for _, node in nodes]
-    frames, late = int(stats["frames"]), int(stats["late_total"])
+
+    def counted() -> tuple[int, int]:
+        return int(stats["frames"]), int(stats["late_total"])
+
+    blocks, (frames, late) = _between_blocks(
+        native, lambda: (Meanwhile(native.histograms["busy"]), counted())
+    )
     _play(engine, seconds, advance)
-    late = int(stats["late_total"]) - late
-    played_s = max(int(stats["frames"]) - frames, 1) / engine.chain.sample_rate
+    durations, (frames_then, late_then) = _between_blocks(
+        native, lambda: (blocks.read(), counted())
+    )
+    played_s = max(frames_then - frames, 1) / engine.chain.sample_rate
     plugins = tuple(
         {"place": path, "id": node.plugin.id, **summary(step.read(), played_s)}
         for (path, node), step in zip(nodes, steps, strict=True)
     )
-    return timing(blocks.read(), played_s, late=late, plugins=plugins)
+    return timing(durations, played_s, late=late_then - late, plugins=plugins)
+
+
+def _between_blocks(native: NativeEngine, read: Callable[[], _Read]) -> _Read:
+    """Read what the engine counts so that all of it is of the same blocks.
+
+    The engine counts a block in its histogram first and in ``blocks`` last: where both agree around
+    the reading, no block ended meanwhile. Blocks shorter than the reading never leave it alone, and
+    the last of many attempts is taken: a block more or less among so many is nothing.
+    """
+    for _ in range(_ATTEMPTS):
+        blocks = int(native.stats["blocks"][0])
+        found = read()
+        if len(native.histograms["busy"]) == blocks:
+            break
+    return found
 
 
 def summary(durations: Durations, seconds: float) -> dict[str, float]:
