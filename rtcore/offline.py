@@ -174,19 +174,17 @@ def process_file(
     chain.stream.on_event = lambda event: _keep_fault(report, event)
     writer = Writer(target, header.sample_rate, chain.channels_out, source=source, **options)
     report.subtype = writer.subtype
-    peak = 0.0
     with writer as out:
         heard = _counted(
             blocks(source, feed_frames(chain), str(chain.spec.dtype)), report, on_frames
         )
         feeder = SideFeeder(sides, chain)
         for block in stream_blocks(chain, heard, tail=tail, log=log, losses=losses, feeder=feeder):
-            peak = max(peak, float(np.abs(block).max(initial=0.0)))
             out.write(block)
     report.sides_left = {name: left for name, left in feeder.left.items() if left}
     report.failures = _failures(chain)
     report.frames_out, report.clipped = writer.frames, writer.clipped
-    report.peak_db = 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
+    report.peak_db = 20.0 * math.log10(writer.peak) if writer.peak > 0.0 else -math.inf
     report.seconds = time.perf_counter() - start
     return report
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +45,22 @@ def check_sample_rate(path: Path, sample_rate: int) -> None:
         )
 
 
-def check_finite(path: Path, block: np.ndarray, position: int) -> None:
-    """Refuse NaN and infinity, naming the first frame that holds one."""
+def checked_peak(path: Path, block: np.ndarray, position: int) -> float:
+    """Give the largest magnitude; refuse NaN and infinity, naming the first frame that holds one.
+
+    Parameters
+    ----------
+    block : ndarray of float32 or float64, shape (channels, frames)
+        Contiguous, writable.
+    position : int
+        Of its first frame in the file.
+    """
+    from rtcore.audiofile.pcm16 import magnitude
+
+    peak = magnitude(block)
+    if math.isfinite(peak):
+        return peak
     finite = np.isfinite(block)
-    if finite.all():
-        return
     frame = int(np.argmin(finite.all(axis=0)))
     channel = int(np.argmin(finite[:, frame]))
     raise AudioFileError(

@@ -35,13 +35,24 @@ class Quantiser:
         self._noise = np.random.default_rng(seed) if dither else None
 
     def __call__(self, block: np.ndarray) -> np.ndarray:
-        """Convert samples of shape (channels, frames).
+        """Convert samples.
+
+        Parameters
+        ----------
+        block : numpy.ndarray of float32 or float64, shape (channels, frames)
+            Finite, contiguous, writable.
 
         Returns
         -------
         numpy.ndarray of int16 or int32, shape (frames, channels)
             Other widths than 16 stand in the upper bits of int32, from where libsndfile takes them.
         """
+        if self.bits == 16 and not self.rounding:
+            from rtcore.audiofile.pcm16 import encode
+
+            samples, clipped = encode(block)
+            self.clipped += clipped
+            return samples
         scale = float(2 ** (self.bits - 1))
         # In float64 both ends of any range are exact; those of 16 bits are in float32 as well.
         narrow = block.dtype == np.float32 and self.bits == 16 and self._noise is None

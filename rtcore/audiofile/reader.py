@@ -16,8 +16,8 @@ from rtcore.audiofile import riff
 from rtcore.audiofile.limits import (
     BLOCK_FRAMES,
     MAX_CHANNELS,
-    check_finite,
     check_sample_rate,
+    checked_peak,
 )
 from rtcore.errors import AudioFileError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import soundfile
 
 _UNKNOWN_FRAMES = 2**62  # a streamed FLAC or WAV does not know its length; libsndfile says 2^63-1
-_PCM_16_STEP = 2.0**-15
 _SIZE_CHECKED = ("WAV", "WAVEX", "RF64")  # whose headers cannot promise more than the file holds
 
 
@@ -163,9 +162,9 @@ def _opened(path: Path) -> Iterator[tuple[soundfile.SoundFile, AudioInfo]]:
             source = riff.readable(file, path)
             sound = stack.enter_context(soundfile.SoundFile(source, closefd=False))
         header = _checked(path, sound)
-        if header.frames is None:
-            # soundfile seeks after each read, which fails at the end of a FLAC without a length.
-            sound._info.seekable = 0  # noqa: SLF001 - and it has no public way to read on only
+        # soundfile seeks before and after each read, which takes as long as the reading, and fails
+        # at the end of a FLAC without a length.
+        sound._info.seekable = 0  # noqa: SLF001 - it has no public way to read on only
         yield sound, header
 
 
@@ -236,23 +235,23 @@ def _next_block(
     """Decode one block, or give None at the end."""
     import soundfile
 
+    from rtcore.audiofile.pcm16 import decode
+
     if header.frames is not None:
         frames = min(frames, header.frames - position)
     if frames == 0:
         return None
-    whole = header.subtype == "PCM_16"  # NumPy makes real numbers of these in less time
+    whole = header.subtype == "PCM_16"  # compiled code makes real numbers of these in less time
     try:
         samples = sound.read(frames, "int16" if whole else dtype, always_2d=True)
     except soundfile.LibsndfileError as error:
         raise _truncated(header, position) from error
     if not len(samples):
         return None
-    block = np.empty(samples.shape[::-1], dtype)
-    block[...] = samples.T
     if whole:
-        block *= _PCM_16_STEP
-    else:
-        check_finite(header.path, block, position)
+        return decode(samples, dtype)
+    block = np.ascontiguousarray(samples.T)
+    checked_peak(header.path, block, position)
     return block
 
 

@@ -117,6 +117,8 @@ class Writer:
         Written so far.
     clipped : int
         Integer samples that had to be clipped so far.
+    peak : float
+        The largest magnitude so far, before it was clipped.
 
     Raises
     ------
@@ -156,6 +158,7 @@ class Writer:
                 INTEGER_BITS[self.subtype], rounding=round_ or dither, dither=dither, seed=seed
             )
         self.frames = 0
+        self.peak = 0.0
 
     @property
     def clipped(self) -> int:
@@ -213,8 +216,9 @@ class Writer:
 
     def _write_block(self, block: np.ndarray) -> None:
         """Check, convert and encode one block of bounded length."""
-        limits.check_finite(self.path, block, self.frames)
-        data = self._quantiser(block) if self._quantiser else _as_written(interleaved(block))
+        block = _plain(block)
+        self.peak = max(self.peak, limits.checked_peak(self.path, block, self.frames))
+        data = self._quantiser(block) if self._quantiser else interleaved(block)
         with self._sentences():
             self._sound.write(data)
             self._raise_sink()
@@ -231,9 +235,11 @@ class Writer:
         sound = soundfile.SoundFile(
             self._sink, "w", self.sample_rate, self.channels, self.subtype, None, self._format.name
         )
-        # The PEAK chunk holds the time of day: without it equal samples give equal files.
-        # soundfile has no public way to leave it out.
+        # soundfile has no public way for either of these.
         with suppress(AttributeError):
+            # It seeks to the end and back for each block, which takes as long as the writing.
+            sound._info.seekable = 0  # noqa: SLF001
+            # The PEAK chunk holds the time of day: without it equal samples give equal files.
             sf_command, null = soundfile._snd.sf_command, soundfile._ffi.NULL  # noqa: SLF001
             sf_command(sound._file, _NO_PEAK_CHUNK, null, 0)  # noqa: SLF001
         return sound
@@ -278,7 +284,7 @@ def _reason(error: BaseException) -> str:
     return f"{error.strerror or error}; choose another folder"
 
 
-def _as_written(samples: np.ndarray) -> np.ndarray:
-    """Give libsndfile one of the two types of real numbers it takes."""
-    wide = samples.dtype == np.float64
-    return samples if wide else samples.astype(np.float32, copy=False)
+def _plain(samples: np.ndarray) -> np.ndarray:
+    """Give samples as libsndfile and compiled code take them: one of two types, and in order."""
+    wide = samples.dtype.itemsize >= np.dtype(np.float64).itemsize
+    return np.require(samples, np.float64 if wide else np.float32, ["C", "W"])

@@ -7,6 +7,7 @@ import errno
 import os
 import resource
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import soundfile
 from audio_files import RATE, noise, refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rights import without_privileges
 
 from rtcore.audiofile import Writer, info, read, write
 from rtcore.errors import StreamError
@@ -181,12 +183,15 @@ class TestWritingRefuses:
         with refuses("choose another"), Writer("/proc/self/out.wav", RATE, 1):
             pass
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
     def test_folder_without_the_right(self, tmp_path):
         """A folder without the right to write is refused before any work is done."""
         tmp_path.chmod(0o500)
-        with refuses("is not writable"):
-            Writer(tmp_path / "out.wav", RATE, 1)
+        code = (
+            f"from rtcore.audiofile import Writer; Writer({str(tmp_path / 'out.wav')!r}, 16000, 1)"
+        )
+        command = [*without_privileges(), sys.executable, "-c", code]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+        assert f"AudioFileError: {tmp_path}/out.wav: the folder {tmp_path} is not writable" in told
 
     @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
     def test_not_a_number(self, tmp_path, subtype):
