@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtcore.batch import fingerprint
-from rtcore.challenges.codefiles import code_files
+from rtcore.challenges.codefiles import code_files, own_print
 
 if TYPE_CHECKING:
     from rtcore.chain import Chain
@@ -38,7 +38,7 @@ def chain_print(chain: Chain, settings: Any = None) -> str:
     words = config_from_chain(chain)
     files = (code_files(type(placed.node.plugin)) for placed in chain.nodes)
     code = dict.fromkeys(path for some in files for path in some)
-    text = json.dumps([__version__, settings, words], sort_keys=True, default=str)
+    text = json.dumps([__version__, own_print(), settings, words], sort_keys=True, default=str)
     return fingerprint(text, *code, *_named_files(words))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which source files decide what a chain gives, whatever else this process has imported."""
+"""Which source code decides what a chain gives, whatever else this process has imported."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import rtcore
+from rtcore.batch import fingerprint
 from rtcore.kernels.sources import source_files
 from rtcore.plugin import Plugin
 
@@ -16,7 +17,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 
 def code_files(plugin: type[Plugin]) -> list[Path]:
-    """List rtcore's own files, a plugin's, and those of the user's that it imports.
+    """List a plugin's file and those of the user's that it imports; rtcore's own not.
 
     What else is installed counts only where it belongs to the plugin's own package: those
     packages have versions, and which of them were loaded depends on what the process did before.
@@ -34,16 +35,17 @@ def code_files(plugin: type[Plugin]) -> list[Path]:
     process: Any = plugin.process
     home = Path(process.fn.__code__.co_filename).resolve()
     own = {path for path in source_files(process.fn) if _counts(path, home)}
-    return [*_own_files(), *sorted(own | {home}, key=lambda path: path.name)]
+    return sorted(own | {home}, key=lambda path: path.name)
 
 
 @cache
-def _own_files() -> tuple[Path, ...]:
-    """List rtcore's files; which there are does not change while they run."""
-    return tuple(sorted(_RTCORE.rglob("*.py")))
+def own_print() -> str:
+    """Give a fingerprint of rtcore's own files, as they were when a process first asked."""
+    return fingerprint(*sorted(_RTCORE.rglob("*.py")))
 
 
+@cache
 def _counts(path: Path, home: Path) -> bool:
     if path.is_relative_to(_RTCORE):
-        return False  # they count anyway
+        return False  # they count anyway, see own_print()
     return not _INSTALLED & set(path.parts) or path.is_relative_to(home.parent)

@@ -81,7 +81,7 @@ def source_files(fn: Callable[..., Any], *, deferred: bool = True) -> set[Path]:
         Whether modules count that are imported inside functions, if they are loaded.
     """
     found: set[Path] = set()
-    waiting = [sys.modules.get(fn.__module__), _file_module(fn)]
+    waiting, seen = [sys.modules.get(fn.__module__), _file_module(fn)], set[str]()
     while waiting:
         module = waiting.pop()
         path = _source_file(module)
@@ -89,17 +89,16 @@ def source_files(fn: Callable[..., Any], *, deferred: bool = True) -> set[Path]:
             continue
         found.add(path)
         stat = path.stat()
-        waiting += [
-            sys.modules.get(name)
-            for name in _imports(
-                path,
-                module.__name__,
-                bool(getattr(module, "__path__", None)),
-                deferred,
-                stat.st_mtime_ns,
-                stat.st_size,
-            )
-        ]
+        names = _imports(
+            path,
+            module.__name__,
+            bool(getattr(module, "__path__", None)),
+            deferred,
+            stat.st_mtime_ns,
+            stat.st_size,
+        )
+        waiting += [sys.modules.get(name) for name in names if name not in seen]
+        seen.update(names)
     return found
 
 
