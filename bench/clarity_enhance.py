@@ -6,8 +6,11 @@ compressor, tanh, 16 bits. The official code is the loop of its ``enhance.py``; 
 ``rtcore clarity enhance`` runs: jobs with fingerprints and a ledger, files read and written. Both
 work in this process, on one core, in turns; starting Python is not timed.
 
-Behind that, worker processes do more of the same scenes. Their rate is taken from the second scene
-of each worker to the last, so that starting them is not timed either.
+Behind that, worker processes do more of the same scenes. Their rate is that of the second half of
+the scenes, so that starting them is not timed either.
+
+Every round writes into a new folder, as a first run does: to replace a file of an earlier round
+takes the system longer than to write it.
 
 Each target is judged by the fastest of the rounds of either side, because other programs on the
 machine can only add time. Processor time, which they add less to, stands beside it. Files lie in
@@ -17,6 +20,7 @@ the temporary folder; name one in memory (``TMPDIR=/dev/shm``) where the disk is
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import tempfile
 import time
@@ -108,11 +112,15 @@ def own(found: ClaritySet, out: Path, dtype: str, processes: int = 1) -> list[fl
     return ended
 
 
-def in_turns(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Any]:
-    """Call functions in turns; give wall and processor seconds of each round, but the first."""
+def in_turns(folder: Path, functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Any]:
+    """Call functions in turns; give wall and processor seconds of each round, but the first.
+
+    What each has written, into the folder with its name, is removed before its next round.
+    """
     taken: dict[str, Any] = {name: {"wall": [], "cpu": []} for name in functions}
     for k in range(repeats + 1):
         for name, function in functions.items():
+            shutil.rmtree(folder / name, ignore_errors=True)
             wall, cpu = time.perf_counter(), time.process_time()
             function()
             if k:
@@ -130,7 +138,7 @@ def one_core(folder: Path, scenes: int, seconds: float, repeats: int) -> list[di
     }
     if their_enhance is not None:
         functions["official"] = lambda: official(folder / "set", folder / "official")
-    taken = in_turns(functions, repeats)
+    taken = in_turns(folder, functions, repeats)
     rows = []
     for name, times in taken.items():
         row: dict[str, Any] = {
@@ -195,12 +203,12 @@ def more_cores(
     found = made_set(folder / "more", scenes, seconds)
     rates: dict[int, list[float]] = {1: [], workers: []}
     for _ in range(repeats):
-        own(found, folder / "alone", "float64")
-        alone = own(found, folder / "alone", "float64")
-        pool = own(found, folder / "pool", "float64", processes=workers)
-        for count, ended in ((1, alone), (workers, pool)):
-            first = 2 * count  # every worker has compiled code loaded by then
-            rates[count].append((len(ended) - 1 - first) / (ended[-1] - ended[first]))
+        for count, found_rates in rates.items():
+            target = folder / f"by {count}"
+            shutil.rmtree(target, ignore_errors=True)
+            ended = own(found, target, "float64", processes=count)
+            first = len(ended) // 2  # every worker has compiled code loaded by then
+            found_rates.append((len(ended) - 1 - first) / (ended[-1] - ended[first]))
     return [
         {
             "processes": count,
@@ -214,7 +222,7 @@ def more_cores(
 
 def main() -> None:
     """Measure, print and judge."""
-    given = arguments(__doc__, 3, seconds=10.0, scenes=20, more=40, workers=2)
+    given = arguments(__doc__, 5, seconds=10.0, scenes=20, more=100, workers=2)
     with tempfile.TemporaryDirectory(prefix="rtcore-bench-") as name:
         folder = Path(name)
         rows = one_core(folder, given.scenes, given.seconds, given.repeats)
