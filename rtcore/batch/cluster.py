@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from rtcore.batch.crew import Crew
@@ -68,14 +68,11 @@ class Cluster(Crew):
 
     def collect(self, ledger: Ledger) -> Iterator[Outcome]:
         """Wait for at least one job to end."""
-        ended: set[Future[Report]] = set()
-        while not ended:
-            ended, _ = wait(self._under_way, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
-            if not ended:
-                self._look()
+        while not (ended := self._those_that_ended(_LOOK_S)):
+            self._look()
         if any(future.cancelled() for future in ended):
             raise self._lost()
-        for future in [f for f in self._under_way if f in ended]:  # as they were given
+        for future in ended:
             yield self._outcome(self._under_way.pop(future), future, ledger)
 
     def dismiss(self) -> None:

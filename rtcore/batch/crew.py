@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import queue
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor, Future
 
+from rtcore.batch.interrupts import held_back
 from rtcore.batch.ledger import Job, Ledger, Outcome
 from rtcore.batch.tasks import Order, Report, concluded, do, failure
 from rtcore.errors import DeviceError
@@ -28,6 +31,7 @@ class Crew:
     def __init__(self, order: Order, executor: Executor) -> None:
         self._order, self._executor = order, executor
         self._under_way: dict[Future[Report], Job] = {}
+        self._ended: queue.SimpleQueue[Future[Report]] = queue.SimpleQueue()
 
     @property
     def workers(self) -> int:
@@ -47,13 +51,27 @@ class Crew:
     def take(self, job: Job) -> None:
         """Give a job to the executor."""
         task = pickle.dumps(job.task)
-        self._under_way[self._executor.submit(do, self._order, task, job.outputs)] = job
+        with held_back():
+            self._note(self._executor.submit(do, self._order, task, job.outputs), job)
+
+    def _note(self, future: Future[Report], job: Job) -> None:
+        """Remember a job that was given away; how it ends is told in a queue."""
+        self._under_way[future] = job
+        future.add_done_callback(self._ended.put)
 
     def collect(self, ledger: Ledger) -> Iterator[Outcome]:
         """Wait for at least one job to end."""
-        ended, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
-        for future in [f for f in self._under_way if f in ended]:  # as they were given
+        for future in self._those_that_ended():
             yield self._outcome(self._under_way.pop(future), future, ledger)
+
+    def _those_that_ended(self, timeout_s: float | None = None) -> list[Future[Report]]:
+        """Wait for one job to end, or not for longer; give all that have, as they were given."""
+        ended = set()
+        with contextlib.suppress(queue.Empty):
+            ended.add(self._ended.get(timeout=timeout_s))
+            while True:
+                ended.add(self._ended.get_nowait())
+        return [future for future in self._under_way if future in ended]
 
     def dismiss(self) -> None:
         """Take back the jobs that nobody has begun."""

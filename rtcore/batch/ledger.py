@@ -108,13 +108,16 @@ def made_folder(path: Path) -> Path:
     Raises
     ------
     AudioFileError
-        Where there is a file in the way, the disk is read-only and the like.
+        Where there is a file in the way, nothing may be written there and the like.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         what = f"the folder cannot be made ({error.strerror or error}); name another place"
         raise AudioFileError(f"{path}: {what}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        what = "the folder is not writable; name another one or change its rights"
+        raise AudioFileError(f"{path}: {what}")
     return path
 
 

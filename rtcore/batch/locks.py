@@ -41,9 +41,9 @@ def held(folder: Path, name: Path) -> Iterator[None]:
     Raises
     ------
     AudioFileError
-        Where another run holds it.
+        Where another run holds it, or nothing may be written there.
     """
-    with (folder / LOCK).open("a+") as lock:
+    with _file(folder / LOCK) as lock:
         if not _locked(lock):
             raise _busy(name)
         yield
@@ -68,7 +68,7 @@ def shared(folder: Path, shard: Shard, sweep: Callable[[], None]) -> Iterator[No
         Where another run holds the folder, does the same share, or has cut it otherwise.
     """
     with ExitStack() as stack:
-        whole = stack.enter_context((folder / LOCK).open("a+"))
+        whole = stack.enter_context(_file(folder / LOCK))
         begun_s = time.monotonic()
         if _locked(whole):
             sweep()
@@ -79,7 +79,7 @@ def shared(folder: Path, shard: Shard, sweep: Callable[[], None]) -> Iterator[No
                 raise _busy(folder)
             time.sleep(_PAUSE_S)
         own = _SHARD_LOCK.format(shard.number, shard.count)
-        if not _locked(stack.enter_context((folder / own).open("a+"))):
+        if not _locked(stack.enter_context(_file(folder / own))):
             what = f"another run does its share {shard}; wait for it or name another share"
             raise AudioFileError(f"{folder}: {what}")
         _refuse_other_cuts(folder, shard)
@@ -103,7 +103,7 @@ def alone(folder: Path) -> Iterator[None]:
     AudioFileError
         Where others keep it for longer than any table takes.
     """
-    with (folder / _TABLE_LOCK).open("a+") as lock:
+    with _file(folder / _TABLE_LOCK) as lock:
         begun_s = time.monotonic()
         while not _locked(lock):
             if time.monotonic() - begun_s > _PATIENCE_S:
@@ -118,7 +118,7 @@ def _refuse_other_cuts(folder: Path, shard: Shard) -> None:
         count = path.stem.rpartition("of")[2]
         if count == str(shard.count):
             continue
-        with path.open("a+") as lock:
+        with _file(path) as lock:
             if not _locked(lock):
                 what = f"another run has cut it in {count} shares, and this one in {shard.count}"
                 raise AudioFileError(f"{folder}: {what}; cut it in {count} too, or wait")
@@ -127,6 +127,16 @@ def _refuse_other_cuts(folder: Path, shard: Shard) -> None:
 def _busy(name: Path) -> AudioFileError:
     what = "another run writes into this folder; wait for it or name another folder"
     return AudioFileError(f"{name}: {what}")
+
+
+def _file(path: Path) -> TextIO:
+    """Open the file to be locked, which is there for all runs from the first one on."""
+    try:
+        return path.open("a+")
+    except OSError as error:
+        what = f"cannot be opened ({error.strerror or error}), which tells runs of one another"
+        remedy = "change its rights or name another folder"
+        raise AudioFileError(f"{path}: {what}; {remedy}") from error
 
 
 def _locked(lock: TextIO, *, shared: bool = False) -> bool:

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import pickle
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import FrameType
 
 from rtcore.batch.crew import Crew
+from rtcore.batch.interrupts import held_back
 from rtcore.batch.ledger import Job, Ledger, Outcome
 from rtcore.batch.tasks import Order, Report, do, failure
 from rtcore.errors import DeviceError
@@ -46,31 +49,33 @@ class Processes(Crew):
 
     def take(self, job: Job) -> None:
         """Give a job to the pool; a pool that is broken is noticed when its jobs are collected."""
-        try:
-            self._under_way[self._pool.submit(_task, pickle.dumps(job.task), job.outputs)] = job
-        except BrokenProcessPool as error:
-            lost: Future[Report] = Future()
-            lost.set_exception(error)
-            self._under_way[lost] = job
+        task = pickle.dumps(job.task)
+        with held_back():
+            try:
+                self._note(self._pool.submit(_task, task, job.outputs), job)
+            except BrokenProcessPool as error:
+                lost: Future[Report] = Future()
+                lost.set_exception(error)
+                self._note(lost, job)
 
     def collect(self, ledger: Ledger) -> Iterator[Outcome]:
         """Wait for at least one job to end."""
-        ended, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
+        ended = self._those_that_ended()
         if any(isinstance(future.exception(), BrokenProcessPool) for future in ended):
-            yield from self._again(ledger)
+            yield from self._again(ended, ledger)
             return
         for future in ended:
             yield self._outcome(self._under_way.pop(future), future, ledger)
 
-    def _again(self, ledger: Ledger) -> Iterator[Outcome]:
+    def _again(self, ended: list[Future[Report]], ledger: Ledger) -> Iterator[Outcome]:
         """Do what was under way one by one, then go on with a new pool."""
-        wait(self._under_way)
+        while len(ended) < len(self._under_way):  # with the pool they all end
+            ended += self._those_that_ended()
         suspects, self._under_way = self._under_way, {}
         for future, job in suspects.items():
             if isinstance(future.exception(), BrokenProcessPool):
                 self._pool = self._hire(1)
                 future = self._pool.submit(_task, pickle.dumps(job.task), job.outputs)  # noqa: PLW2901
-                wait([future])
                 if isinstance(future.exception(), BrokenProcessPool):
                     yield failure(job, str(_DIED), _DIED.exit_code, ledger)
                     continue
@@ -101,6 +106,8 @@ _working = False
 _asked_s = 0.0
 _UNWINDING_S = 1.0
 _TRIES = 3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_MOST_KEPT_BYTES = 2**27
 
 
 def _begin(order: Order) -> None:
@@ -111,6 +118,19 @@ def _begin(order: Order) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    _keep_memory()
+
+
+def _keep_memory() -> None:
+    """Let the C library keep what is freed for the next array, where it is glibc.
+
+    It gives large blocks back to the system, which fills each page with zeros when it is asked
+    again: a tenth of a short job.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        tell = ctypes.CDLL(None).mallopt
+        tell(_M_MMAP_THRESHOLD, _MOST_KEPT_BYTES // 4)
+        tell(_M_TRIM_THRESHOLD, _MOST_KEPT_BYTES)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

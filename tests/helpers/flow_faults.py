@@ -227,6 +227,29 @@ def survives_dead_worker(
         assert [tables[0]] * 3 == tables
 
 
+def survives_dead_scorer(flow: Callable[[str], Flow], folder: Path, pairs: int) -> None:
+    """A worker that is killed while a cluster scores loses no row and changes no score."""
+    one, many = flow("one"), flow("many")
+    for way in (one, many):
+        done(*way.enhance, "--jobs", 1)
+    done(*one.evaluate, "--jobs", 1)
+    folder.mkdir()
+    cheaply = ("--preload", "cheap_scores")
+    with DaskCluster(folder) as dask, ThreadPoolExecutor(1) as beside:
+        first = dask.add_worker(*cheaply)
+        running = beside.submit(done, *many.evaluate, "--scheduler", dask.address)
+        assert reaches(lambda: len(many.scored()) >= 3 or running.done())
+        first.kill()
+        first.wait()
+        begun = len(many.scored())
+        dask.add_worker(*cheaply)
+        told = running.result(timeout=PATIENCE_S)
+    assert 3 <= begun < pairs
+    assert (pairs, 0) == (told["done"], told["failed"])
+    many.check(pairs)
+    assert one.table.read_bytes() == many.table.read_bytes()
+
+
 def cheap(*sounds: np.ndarray) -> tuple[float, float]:
     """Give two scores that depend on all samples, after a while."""
     time.sleep(0.05)

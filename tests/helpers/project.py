@@ -161,14 +161,17 @@ class Project:
         assert before in text
         self.write(name, text.replace(before, after))
 
-    def start(self, before="", *, code=CALL, dtype="float32", **environment):
-        """Start a process that calls the plugin's kernel, or does what `code` says."""
+    def start(self, before="", *, code=CALL, dtype="float32", within=(), **environment):
+        """Start a process that calls the plugin's kernel, or does what `code` says.
+
+        The words of `within` come before its command.
+        """
         here = {**os.environ, "RTCORE_CACHE_DIR": str(self.cache), "PYTHONPATH": str(self.source)}
         here |= {"PYTHONDONTWRITEBYTECODE": "1", **environment}
         parts = (before, REPORT, f"DTYPE = '{dtype}'", code)
         text = "\n".join(textwrap.dedent(part) for part in parts)
         return subprocess.Popen(
-            [sys.executable, "-c", text],
+            [*within, sys.executable, "-c", text],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
