@@ -100,6 +100,9 @@ def find_bundle(name: str | os.PathLike[str]) -> Bundle:
         known.append(info.name)
     if broken is not None:
         _read(broken.folder, broken.folder)  # raises what is wrong with it
+    if (Path(word) / "model.toml").is_file():
+        msg = f"no model bundle is called {word!r}; for the folder of that name here write ./{word}"
+        raise ModelError(msg)
     listed = ", ".join(dict.fromkeys(known)) or "none"
     msg = (
         f"no model bundle is called {word!r}{did_you_mean(word, known)}; there are: {listed}. Put "

@@ -157,8 +157,11 @@ def read_scene_listeners(path: Path, people: People | None = None) -> SceneListe
     ConfigError
         Naming the file and the key.
     """
+    by_scene = read_names(path)
+    for scene in by_scene:
+        _check_name(scene, str(path))
     found = SceneListeners(
-        path, {scene: _ids(entry, f"{path}: {scene}") for scene, entry in read_names(path).items()}
+        path, {scene: _ids(entry, f"{path}: {scene}") for scene, entry in by_scene.items()}
     )
     if not any(found.by_scene.values()):
         raise ConfigError(str(path), "names no scene with a listener; is it the right file?")
@@ -177,10 +180,18 @@ def _ids(entry: object, where: str) -> tuple[str, ...]:
         if not isinstance(id_, str) or not id_:
             what = f"must be a listener's id, got {reprlib.repr(id_)}"
             raise ConfigError(f"{where}[{k}]", f'{what}; write "L0001"')
+        _check_name(id_, f"{where}[{k}]")
         if id_ in entry[:k]:
             what = f"names the listener '{id_}' for the second time; take one of the two out"
             raise ConfigError(f"{where}[{k}]", what)
     return tuple(entry)
+
+
+def _check_name(id_: str, where: str) -> None:
+    """Refuse an id that leads to another folder: files are called after scene and listener."""
+    if any(sign in id_ for sign in "/\\\0"):
+        what = f"has the id {reprlib.repr(id_)}, which is a path and no name"
+        raise ConfigError(where, f"{what}; files are called after it, so take the slashes out")
 
 
 def listener_entry(listener: Listener) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -230,7 +230,9 @@ def follow(outcomes: Iterable[Outcome], tally: _Tallied, what: str, total: int) 
     return tally
 
 
-def tell_plan(jobs: Iterable[Job], ledger: Ledger, unit: str, *, as_json: bool = False) -> None:
+def tell_plan(
+    jobs: Iterable[Job], ledger: Ledger, unit: str, *, as_json: bool = False, **more: Any
+) -> None:
     """Say what ``--dry-run`` would do: which jobs are done already, and which are not.
 
     Parameters
@@ -241,16 +243,34 @@ def tell_plan(jobs: Iterable[Job], ledger: Ledger, unit: str, *, as_json: bool =
         Of the folder of outputs, which need not exist.
     unit : str
         What the jobs are called.
+    **more
+        For programs.
     """
     to_do: list[str] = []
     finished: list[str] = []
     for job in jobs:
         (to_do if ledger.result(job) is None else finished).append(job.name)
     if as_json:
-        print_json({"target": ledger.folder, "to_do": to_do, "done": finished})
+        print_json({"target": ledger.folder, "to_do": to_do, "done": finished, **more})
         return
     click.echo(f"{ledger.folder}: {len(to_do)} {unit} to do, {len(finished)} done already")
     for name in to_do[:_SHOWN]:
         click.echo(f"  {name}")
     if len(to_do) > _SHOWN:
         click.echo(f"  and {len(to_do) - _SHOWN} more; --json lists all of them")
+
+
+def warn_of_mixture(folder: Path, systems: Mapping[str, int]) -> None:
+    """Say it where outputs that are scored together were made by several systems.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the outputs.
+    systems : mapping
+        How many each of them has made.
+    """
+    if len(systems) > 1:
+        counts = " and ".join(str(count) for count in systems.values())
+        warn(f"{folder} mixes what {len(systems)} systems have made ({counts} outputs); "
+             "enhance all of them with one")  # fmt: skip

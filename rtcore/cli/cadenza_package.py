@@ -42,7 +42,8 @@ def package(
     found = find_set(root, where.pop("split"), **where)
     pairs, checked = found.pairs(), Checked()
     with progress("checking", len(pairs), "files") as advance:
-        for checked in check_folder(found, pairs, answers_folder(folder)):  # noqa: B007
+        answers, alone = answers_folder(folder), target is None
+        for checked in check_folder(found, pairs, answers, as_it_is=alone):  # noqa: B007
             advance(1)
     bad = bool(checked.problems or checked.extra)
     if target is not None and not bad:

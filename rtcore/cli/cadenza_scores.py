@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.batch_options import BatchChoice, Tally, batch_options, follow, tell_plan
+from rtcore.cli.batch_options import (
+    BatchChoice,
+    Tally,
+    batch_options,
+    follow,
+    tell_plan,
+    warn_of_mixture,
+)
 from rtcore.cli.cadenza_set import PATH, set_options
 from rtcore.cli.output import json_option, print_json, print_table
 
@@ -45,13 +52,13 @@ def evaluate(
     rtcore cadenza evaluate cadenza_data/ out/ --small-test --unprocessed unprocessed/
     rtcore cadenza evaluate cadenza_data/ out/ --shard 1/4
     """
-    from rtcore.challenges.cadenza.evaluate import answers_folder
+    from rtcore.challenges.cadenza.evaluate import answers_folder, score_of
     from rtcore.challenges.cadenza.layout import find_set
     from rtcore.challenges.cadenza.score_files import how_scored, table_name, write_scores
-    from rtcore.challenges.cadenza.side_car import read_side_car
 
     found = find_set(root, where.pop("split"), **where)
-    pairs = batch.share(found.pairs(small_test=how["small_test"]))
+    asked = found.pairs(small_test=how["small_test"])
+    pairs = batch.share(asked)
     answers, target = answers_folder(folder), how["target"] or folder / "scores"
     places: list[tuple[Path | None, Path]] = [(answers, target)]
     if how["unprocessed"] is not None:
@@ -61,8 +68,14 @@ def evaluate(
         tally = _scored(found, pairs, source, place, how["seeded"], batch, as_json)
         if tally is None:
             continue
-        rows = _rows(tally, pairs)
-        made = read_side_car(answers) if source else {"system": "the mixture with NAL-R alone"}
+        scores = {outcome.name: score_of(outcome) for outcome in tally.good}
+        if batch.shard is None:  # a table of its own; else --limit leaves out no row that is known
+            others = [pair for pair in asked if pair.name not in scores]
+            scores |= _known(found, others, source, place, how["seeded"])
+        rows = [scores[pair.name] for pair in asked if pair.name in scores]
+        made: dict[str, Any] | None = {"system": "the mixture with NAL-R alone"}
+        if source:
+            made = _made_with(answers, rows)
         about = how_scored(made, seeded=how["seeded"])
         failed = {outcome.name: outcome.error for outcome in tally.failed}
         written += write_scores(place / table_name(batch.shard), rows, about, failed)
@@ -71,6 +84,17 @@ def evaluate(
     if not batch.dry_run:
         _tell(means, tallies, written, as_json)
     click.get_current_context().exit(max((tally.exit_code for _, tally in tallies), default=0))
+
+
+def _made_with(answers: Path, rows: Sequence[PairScore]) -> dict[str, Any]:
+    """Say what the answers that were scored are made with; warn where that is not one system."""
+    from rtcore.challenges.cadenza.evaluate import SUFFIX
+    from rtcore.challenges.cadenza.side_car import read_side_car
+    from rtcore.challenges.provenance import attributed, made_with
+
+    systems = made_with(answers, (f"{row.scene}_{row.listener}{SUFFIX}" for row in rows))
+    warn_of_mixture(answers, systems)
+    return attributed(read_side_car(answers), "chain_hash", systems)
 
 
 def _scored(
@@ -118,12 +142,18 @@ def _tell_estimate(to_do: Sequence[Job], workers: int) -> None:
     click.echo(f"{what}: about {guess}", err=True)
 
 
-def _rows(tally: Tally, pairs: Sequence[Pair]) -> list[PairScore]:
-    """Bring the scores into the official order."""
-    from rtcore.challenges.cadenza.evaluate import score_of
+def _known(
+    found: CadenzaSet, pairs: Sequence[Pair], answers: Path | None, target: Path, seeded: bool
+) -> dict[str, PairScore]:
+    """Give the scores that earlier runs have found, and that still hold."""
+    from rtcore.batch import Ledger
+    from rtcore.challenges.cadenza.evaluate import PAIRS, PairScore, score_jobs
 
-    scores = {outcome.name: score_of(outcome) for outcome in tally.good}
-    return [scores[pair.name] for pair in pairs if pair.name in scores]
+    ledger = Ledger(target / PAIRS)
+    scored = [pair for pair in pairs if (target / PAIRS / f"{pair.name}.json").exists()]
+    jobs = score_jobs(found, scored, answers, target / PAIRS, seeded=seeded)
+    results = {job.name: ledger.result(job) for job in jobs}
+    return {name: PairScore(**result) for name, result in results.items() if result}
 
 
 def _tell(
@@ -177,4 +207,4 @@ def merge(folder: Path, as_json: bool) -> None:
         return
     row = ("merged", len(scores), *(_rounded(value) for value in means.values()))
     print_table(("HAAQI", "pairs", "left", "right", "mean"), [row])
-    click.echo(f"written: {path}")
+    click.echo(f"written: {path}, {path.with_suffix('.json')}")

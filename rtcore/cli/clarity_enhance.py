@@ -11,7 +11,7 @@ import click
 from rtcore.cli.batch_options import BatchChoice, batch_options, follow, tell_plan
 from rtcore.cli.clarity_set import PATH, Where, set_options
 from rtcore.cli.clipped import ClippedTally
-from rtcore.cli.output import json_option
+from rtcore.cli.output import json_option, warn
 from rtcore.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -73,13 +73,16 @@ def enhance(
     )
     enhancer = Enhancer(_aid(options, edition), found.people, settings)
     folder = target / edition.folder
-    if batch.dry_run:
-        jobs = work.enhance_jobs(pairs, found.signals, folder, enhancer)
-        tell_plan(jobs, Ledger(folder, batch.shard), batch.unit, as_json=as_json)
-        return
     if not batch.again:
         names = (OUTPUT.format(scene=pair.scene, listener=pair.listener) for pair in pairs)
         check_foreign(folder, names, "clarity enhance")
+    if batch.dry_run:
+        jobs = work.enhance_jobs(pairs, found.signals, folder, enhancer)
+        ledger = Ledger(folder, batch.shard)
+        if batch.again:
+            ledger.forget()
+        tell_plan(jobs, ledger, batch.unit, as_json=as_json)
+        return
     ledger = Ledger(work.check_target(folder, found), batch.shard)
     with ledger.writing():
         if batch.again:
@@ -120,9 +123,13 @@ def _mics(text: str | None) -> tuple[int, ...]:
     if text is None:
         return ()
     words = [word.strip() for word in text.split(",")]
-    if not all(word in ("0", "1", "2", "3") for word in words) or len(set(words)) < len(words):
+    if not all(word in ("0", "1", "2", "3") for word in words):
         what = f"'{text}' names no microphone pairs; there are 1 (front), 2 and 3 (rear), and 0"
         raise ConfigError("--mics", f"{what}, close to the ear-drums, which no aid may hear")
+    if len(set(words)) < len(words):
+        raise ConfigError("--mics", f"'{text}' names a pair twice; name each once")
+    if "0" in words:
+        warn("--mics 0 is close to the ear-drums, which no entry of the challenge may hear")
     return tuple(int(word) for word in words)
 
 

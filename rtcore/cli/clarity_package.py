@@ -47,22 +47,28 @@ def package(
         raise click.UsageError(f"{what} --check")
     found, pairs = where.find(source)
     counts: dict[str, int] = {}
+    faults: list[str] = []
     folder = target
     if submission is not None:
         folder = submission
         with progress("packing", len(pairs), "files") as advance:
-            counts = work.make_submission(
+            counts, faults = work.make_submission(
                 pairs, target / found.edition.folder, folder, on_file=advance
             )
     with progress("checking", len(pairs), "files") as advance:
         checked = work.check_folder(found, pairs, folder, on_file=advance)
+    checked.faults[:0] = faults
     packed = None
+    if checked.faults and submission is not None:
+        work.take_away(folder)
     if kind != "none" and not checked.faults:
         packed = work.archive(folder.resolve(), kind)
     if as_json:
         print_json({**checked.as_dict(), **counts, "archive": packed})
     else:
         _tell(checked, len(pairs), counts, packed)
+        if checked.faults and submission is not None:
+            click.echo(f"{folder} was taken away again: it would be refused")
     click.get_current_context().exit(1 if checked.faults else 0)
 
 
@@ -73,7 +79,8 @@ def _tell(checked: Checked, wanted: int, counts: dict[str, int], packed: Path | 
         more = f"{len(checked.faults) - _SHOWN} more faults"
         click.echo(f"error: {more}; --json lists all of them", err=True)
     if counts:
-        click.echo(", ".join(f"{count} {word}" for word, count in counts.items()))
+        told = {word: count for word, count in counts.items() if count or word != "failed"}
+        click.echo(", ".join(f"{count} {word}" for word, count in told.items()))
     click.echo(f"{checked.folder}: {checked.files} of {wanted} outputs are good")
     if checked.clipped:
         click.echo(f"clipped in {len(checked.clipped)} files:")

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtcore.cli.batch_options import BatchChoice, Tally, batch_options, follow
+from rtcore.cli.batch_options import (
+    BatchChoice,
+    Tally,
+    batch_options,
+    follow,
+    tell_plan,
+    warn_of_mixture,
+)
 from rtcore.cli.clarity_enhance import SIDE_CAR
 from rtcore.cli.clarity_set import PATH, Where, set_options
 from rtcore.cli.output import json_option, print_json
@@ -53,31 +60,34 @@ def evaluate(
 
     found, chosen = where.find(source)
     pairs = batch.share(chosen)
-    folder = target / work.PAIRS
-    scores_each = 2 if options["plain"] else 1
-    if batch.dry_run:
-        needed_s = work.seconds_needed(found, pairs, Ledger(folder), scores=scores_each)
-        _tell_plan(target, len(pairs), needed_s, as_json=as_json)
-        return
-    system = target / found.edition.folder
+    folder, system = target / work.PAIRS, target / found.edition.folder
+    keep = (options["keep"] or work.unprocessed_folder()) if options["plain"] else None
+    scorer, scores_each = work.make_scorer(found.people, keep), 2 if options["plain"] else 1
     work.check_system(system)
-    ledger = Ledger(made_folder(folder), batch.shard)
+    ledger = Ledger(folder if batch.dry_run else made_folder(folder), batch.shard)
+    if batch.dry_run:
+        if batch.again:
+            ledger.forget()
+        jobs = list(work.score_jobs(found, pairs, system, ledger, scorer))
+        needed_s = work.seconds_needed(jobs, ledger, scores=scores_each)
+        tell_plan(jobs, ledger, batch.unit, as_json=as_json, core_seconds=needed_s)
+        if not as_json:
+            click.echo(f"about {_time(needed_s)} of one core")
+        return
     with ledger.writing():
         if batch.again:
             ledger.forget()
-        elif not as_json:
-            needed_s = work.seconds_needed(found, pairs, ledger, scores=scores_each)
-            _tell_time(needed_s, batch)
-        keep = (options["keep"] or work.unprocessed_folder()) if options["plain"] else None
+        jobs = list(work.score_jobs(found, pairs, system, ledger, scorer))
+        if not as_json:
+            _tell_time(work.seconds_needed(jobs, ledger, scores=scores_each), batch)
         outcomes = work.evaluate(
-            found, pairs, system, ledger, unprocessed=keep,
-            workers=batch.processes, scheduler=batch.scheduler,
-        )  # fmt: skip
+            jobs, scorer, ledger, workers=batch.processes, scheduler=batch.scheduler
+        )
         tally = follow(outcomes, Tally(batch.unit), "scoring", len(pairs))
         with alone(folder):
             # Read anew: other shares may have ended meanwhile, and --again means this run's pairs.
             known, good = Ledger(folder, batch.shard), tally.good
-            scores = work.known_scores(found, found.pairs, system, known, good, unprocessed=keep)
+            scores = work.known_scores(found, system, known, good, scorer)
             about = _about(target, found, scores, missing=len(found.pairs) - len(scores))
             written = write_scores(target, scores, about)
     tally.tell_failures(folder)
@@ -87,13 +97,6 @@ def evaluate(
         click.echo(f"{target}: {tally.counts()}{tally.speed()}")
         _tell(scores, len(found.pairs), written)
     click.get_current_context().exit(tally.exit_code)
-
-
-def _tell_plan(target: Path, pairs: int, needed_s: float, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"target": target, "pairs": pairs, "core_seconds": needed_s})
-    else:
-        click.echo(f"{target}: {pairs} pairs, about {_time(needed_s)} of one core")
 
 
 def _tell_time(needed_s: float, batch: BatchChoice) -> None:
@@ -122,10 +125,7 @@ def _about(
     from rtcore.challenges.clarity import haspi
     from rtcore.machine import machine
 
-    try:
-        made_with = json.loads((target / SIDE_CAR).read_bytes())
-    except (OSError, ValueError):
-        made_with = {}
+    made = _made_with(target, found, scores)
     return {
         "score": "HASPI v2, better ear, by pyclarity",
         "rtcore": __version__,
@@ -134,12 +134,29 @@ def _about(
         "db_spl_at_rms_1": haspi.LEVEL_DB_SPL,
         "challenge": found.edition.name,
         "pairs_missing": missing,
-        "chain_sha256": made_with.get("chain_sha256"),
-        "compat": made_with.get("compat"),
-        "enhanced_with": {key: made_with.get(key) for key in ("rtcore", "chain", "mics", "align")},
+        "chain_sha256": made.get("chain_sha256"),
+        "compat": made.get("compat"),
+        "enhanced_with": {key: made.get(key) for key in ("rtcore", "chain", "mics", "align")},
+        **({"made_with": made["made_with"]} if "made_with" in made else {}),
         "sample_rates": sorted({score.sample_rate for score in scores}),
         "machine": machine(),
     }
+
+
+def _made_with(target: Path, found: ClaritySet, scores: list[PairScore]) -> dict[str, Any]:
+    """Say what the outputs that were scored are made with; warn where that is not one system."""
+    from rtcore.challenges.clarity.layout import OUTPUT
+    from rtcore.challenges.provenance import attributed, made_with
+
+    folder = target / found.edition.folder
+    names = (OUTPUT.format(scene=score.scene, listener=score.listener) for score in scores)
+    systems = made_with(folder, names, "sample_rate_in")
+    try:
+        told = json.loads((target / SIDE_CAR).read_bytes())
+    except (OSError, ValueError):
+        told = {}
+    warn_of_mixture(folder, systems)
+    return attributed(told, "chain_sha256", systems)
 
 
 def _tell(scores: list[PairScore], asked: int, written: list[Path]) -> None:

@@ -16,6 +16,9 @@ from rtcore.models import find_bundle
 from rtcore.synth import speech_like
 from rtcore.testing.case import first_difference
 
+# Its kernel takes half a minute to compile, which no two processes shall do at once.
+pytestmark = pytest.mark.xdist_group("plc")
+
 RATES = {16000.0: "plc-wb", 48000.0: "plc-fb"}
 JOINT_S = 0.005
 

@@ -32,6 +32,7 @@ from rtcore.challenges.cadenza.side_car import write_side_car
 from rtcore.challenges.faults import FaultWatch
 from rtcore.challenges.foreign import check_foreign
 from rtcore.challenges.people import Pair
+from rtcore.challenges.provenance import MADE_WITH
 from rtcore.challenges.resampling import resampled as resampled_closely
 from rtcore.errors import AudioFileError, ConfigError, RtcoreError
 
@@ -226,25 +227,26 @@ class Enhancer:
             self._mix = key, mix
         return self._mix[1]
 
-    def work(self, task: tuple[Request, Path] | RtcoreError) -> dict[str, Any]:
+    def work(self, task: tuple[Request, Path, str] | RtcoreError) -> dict[str, Any]:
         """Make the file of a job: 32 kHz, 16 bits, cut off toward zero.
 
         Returns
         -------
         dict
-            Frames, how many samples were beyond full scale, and the peak in
-            dB re full scale, before they were clipped (at least -200).
+            Frames, how many samples were beyond full scale, the peak in dB re full
+            scale, before they were clipped (at least -200), and the system's fingerprint.
         """
         if isinstance(task, RtcoreError):
             raise task
-        request, target = task
+        request, target, made_with = task
         y = self.enhance(request)
         if self.settings.soft_clip:
             y = np.tanh(y)
         clipped = int(np.count_nonzero(np.abs(y) > 1.0))
         peak_db = 20.0 * math.log10(max(float(np.abs(y).max(initial=0.0)), 1e-10))
         write(target, np.clip(y, -1.0, 1.0), SUBMISSION_RATE_HZ, subtype="PCM_16")
-        return {"frames": y.shape[1], "clipped": clipped, "peak_db": peak_db}
+        facts = {"frames": y.shape[1], "clipped": clipped, "peak_db": peak_db}
+        return {**facts, MADE_WITH: made_with}
 
     def inputs(self, request: Request) -> list[Path]:
         """List the sounds that the answer to a request depends on."""
@@ -303,7 +305,10 @@ class Run:
 
     def ledger(self) -> Ledger:
         """Give the ledger of the folder, which need not be there yet."""
-        return Ledger(self._target, self._shard)
+        ledger = Ledger(self._target, self._shard)
+        if self._again:
+            ledger.forget()
+        return ledger
 
     def jobs(self) -> Iterator[Job]:
         """List the jobs; what they depend on is read as they are asked for."""
@@ -319,7 +324,7 @@ class Run:
             except RtcoreError as error:
                 yield Job(pair.name, output, "", error)
                 continue
-            yield Job(pair.name, output, key, (request, output))
+            yield Job(pair.name, output, key, (request, output, common))
 
     def facts(self) -> dict[str, Any]:
         """Say how the outputs are made, for what is written beside them."""
@@ -364,8 +369,6 @@ class Run:
         alone = how == {"workers": 1}
         how |= {} if alone else {"setup": (_set_up, (self._enhancer.settings,))}
         with ledger.writing():
-            if self._again:
-                ledger.forget()
             write_side_car(self._target, self.facts())  # first: a run may be killed, a disk full
             yield from run_jobs(self.jobs(), self._enhancer.work if alone else _work, ledger, **how)
 
@@ -396,5 +399,5 @@ def _set_up(settings: EnhanceSettings) -> None:
     _own[:] = [Enhancer(settings)]
 
 
-def _work(task: tuple[Request, Path] | RtcoreError) -> dict[str, Any]:
+def _work(task: tuple[Request, Path, str] | RtcoreError) -> dict[str, Any]:
     return _own[0].work(task)

@@ -19,6 +19,7 @@ from rtcore.batch import Job, Outcome, fingerprint
 from rtcore.challenges.cadenza.at_mic import read_stereo
 from rtcore.challenges.cadenza.haaqi import haaqi, with_nalr
 from rtcore.challenges.cadenza.layout import CadenzaSet, Request, track_file
+from rtcore.challenges.cadenza.lengths import check_length
 from rtcore.challenges.cadenza.metadata import (
     MIXTURE,
     SAMPLE_RATE_HZ,
@@ -165,6 +166,8 @@ def score(task: _Task | RtcoreError) -> dict[str, Any]:
     request = task.request
     wanted = reference_mix(request.folder, request.gains)
     heard = _unprocessed(request) if task.answer is None else read_answer(task.answer)
+    if task.answer is not None:
+        check_length(task.answer, heard.shape[-1], wanted.shape[-1])
     seed = seed_of(request.pair.scene) if task.seeded else None
     left, right = haaqi(heard, wanted, request.listener, seed=seed)
     both = float(np.mean([left, right]))

@@ -137,8 +137,14 @@ def _sources(folder: Path, count: int) -> Iterator[dict[str, Path]]:
     tracks = sorted(
         {path.parent for path in folder.rglob(f"{STEMS[0]}.*") if path.suffix in _SUFFIXES}
     )
-    whole = [files for track in tracks if len(files := _stems_of(track)) == len(STEMS)]
+    found = {track: _stems_of(track) for track in tracks}
+    whole = [files for files in found.values() if len(files) == len(STEMS)]
     if whole:
+        for track, files in found.items():
+            lacking = [stem for stem in STEMS if stem not in files]
+            if lacking:
+                what = f"has no {' and no '.join(lacking)}; add it, or take the track away"
+                raise ConfigError(str(track), what)
         yield from itertools.islice(itertools.cycle(whole), count)
         return
     apart = {stem: _sounds(folder / stem) for stem in STEMS}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,18 +14,17 @@ from rtcore.audiofile import blocks, info
 from rtcore.batch.ledger import made_folder
 from rtcore.challenges.cadenza.evaluate import SUFFIX, read_factor
 from rtcore.challenges.cadenza.layout import CadenzaSet
-from rtcore.challenges.cadenza.metadata import MIXTURE, SAMPLE_RATE_HZ, SUBMISSION_RATE_HZ
+from rtcore.challenges.cadenza.lengths import check_length
+from rtcore.challenges.cadenza.metadata import MIXTURE, SUBMISSION_RATE_HZ
+from rtcore.challenges.cadenza.side_car import SIDE_CAR
 from rtcore.challenges.people import Pair
 from rtcore.errors import ConfigError, RtcoreError
 
 __all__ = ["Checked", "check_answer", "check_folder", "copy_answers"]
 
-#: NAL-R makes an answer longer by this many frames of the music's rate.
-_NALR_FRAMES = 220
-#: By how much more an answer may be longer or shorter, for what converters round.
-_SLACK_S = 0.005
 _FULL_SCALE = 32767.0 / 32768.0
 _STEREO = 2
+_SCORES = "scores"  # the folder that `evaluate` makes beside the answers
 
 
 @dataclass
@@ -51,7 +49,9 @@ class Checked:
     clipped: dict[str, int] = field(default_factory=dict)
 
 
-def check_folder(found: CadenzaSet, pairs: Sequence[Pair], answers: Path) -> Iterator[Checked]:
+def check_folder(
+    found: CadenzaSet, pairs: Sequence[Pair], answers: Path, *, as_it_is: bool = True
+) -> Iterator[Checked]:
     """Check a folder of answers.
 
     Parameters
@@ -62,6 +62,8 @@ def check_folder(found: CadenzaSet, pairs: Sequence[Pair], answers: Path) -> Ite
         All that must be there.
     answers : Path
         The folder.
+    as_it_is : bool
+        It is handed in itself, so that any other file is one too many, and not sounds alone.
 
     Yields
     ------
@@ -85,9 +87,16 @@ def check_folder(found: CadenzaSet, pairs: Sequence[Pair], answers: Path) -> Ite
                 checked.clipped[path.name] = clipped
         yield checked
     wanted = {f"{pair.name}{SUFFIX}" for pair in pairs}
-    there = {path.name for path in answers.iterdir() if path.suffix in {".flac", ".wav"}}
+    there = {path.name for path in answers.iterdir() if _counts(path, sounds=not as_it_is)}
     checked.extra = sorted(there - wanted)
     yield checked
+
+
+def _counts(path: Path, *, sounds: bool) -> bool:
+    """Whether something in the folder counts: a sound, or all that is not rtcore's own."""
+    if sounds:
+        return path.suffix.lower() in {".flac", ".wav"}
+    return not path.name.startswith(".") and path.name not in {SIDE_CAR, _SCORES}
 
 
 def check_answer(path: Path, mixture_frames: int) -> int:
@@ -126,13 +135,7 @@ def check_answer(path: Path, mixture_frames: int) -> int:
     for block in blocks(path):
         frames += block.shape[-1]
         clipped += int(np.count_nonzero(np.abs(block) >= _FULL_SCALE))
-    ratio = SUBMISSION_RATE_HZ / SAMPLE_RATE_HZ
-    slack = _SLACK_S * SUBMISSION_RATE_HZ
-    shortest = math.floor(mixture_frames * ratio - slack)
-    longest = math.ceil((mixture_frames + _NALR_FRAMES) * ratio + slack)
-    if not shortest <= frames <= longest:
-        what = f"has {frames} frames where the music asks for {shortest} to {longest}"
-        raise ConfigError(str(path), f"{what}; make it again from the whole excerpt")
+    check_length(path, frames, mixture_frames)
     return clipped
 
 

@@ -127,7 +127,9 @@ class Aid:
         name = self.config.source or "the chain"
         if self.config.sample_rate not in (None, float(sample_rate)):
             what = f"is for {self.config.sample_rate:g} Hz, and the scene has {sample_rate} Hz"
-            raise ConfigError(name, f"{what}; take sample_rate out of it")
+            if self.config.source:
+                raise ConfigError(name, f"{what}; take sample_rate out of it")
+            raise ConfigError("the baseline", f"{what}; resample the scene, or name a chain")
         if self.config.channels not in (None, self.channels):
             what = f"is for {self.config.channels} channels, and the microphones chosen with "
             what += f"--mics give {self.channels}"

@@ -19,6 +19,7 @@ from rtcore.challenges.clarity.aid import EARS, NOBODY, Aid
 from rtcore.challenges.clarity.layout import OUTPUT, ClaritySet, Signals
 from rtcore.challenges.faults import FaultWatch
 from rtcore.challenges.people import Pair, People
+from rtcore.challenges.provenance import MADE_WITH
 from rtcore.challenges.resampling import resampled
 from rtcore.errors import AudioFileError, ConfigError, RtcoreError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EnhanceSettings", "Enhancer", "enhance", "enhance_jobs"]
 
-_PIECE_FRAMES = 65536
+_PIECE_FRAMES = 32768  # which stay in a core's cache from reading to writing
 _MOST_CHAINS = 32  # that are kept for listeners who come again
 
 
@@ -62,6 +63,7 @@ class Task:
     pair: Pair
     sounds: tuple[Path, ...]
     target: Path
+    made_with: str = ""
 
 
 class Enhancer:
@@ -88,11 +90,14 @@ class Enhancer:
         -------
         dict
             Rate and frames of the output, the chain's latency, the samples that were clipped,
-            and the peak.
+            the peak, and the fingerprint of the system.
         """
         listener = self.people.find(task.pair.listener, task.pair.named_in)
         rate, frames = self._fitting(task.sounds)
-        chain = self._taken(listener, rate)
+        try:
+            chain = self._taken(listener, rate)
+        except ConfigError as error:  # for another rate, say
+            raise ConfigError(str(task.sounds[0]), str(error)) from error
         watch = FaultWatch(chain)
         late = chain.latency_frames
         played = self._played(task.sounds, chain)
@@ -103,7 +108,8 @@ class Enhancer:
             played = iter([resampled(np.concatenate(list(played), axis=1), rate, rate_out)])
         facts = self._write(task.target, played, rate_out, watch)
         self._put_back(chain, listener, rate)
-        return {**facts, "latency_frames": late, "sample_rate_in": rate}
+        known = {"latency_frames": late, "sample_rate_in": rate, MADE_WITH: task.made_with}
+        return {**facts, **known}
 
     def _taken(self, listener: Listener, rate: int) -> Chain:
         """Build the chain for a listener, or take that of an earlier scene as it was at first."""
@@ -150,19 +156,21 @@ class Enhancer:
         self, target: Path, played: Iterator[np.ndarray], rate: int, watch: FaultWatch
     ) -> dict[str, Any]:
         """Write pieces as they come; the file gets its name if nothing failed up to the end."""
-        peak, wraps = 0.0, self.settings.compat and self.settings.subtype == "PCM_16"
+        loudest, wraps = 0.0, self.settings.compat and self.settings.subtype == "PCM_16"
         writer = Writer(target, rate, EARS, subtype=self.settings.subtype)
         with writer as out:
             for piece in played:
-                peak = max(peak, -float(piece.min(initial=0.0)), float(piece.max(initial=0.0)))
-                # What the cast of 32768.0 to 16 bits gives.
-                out.write(np.where(piece >= 1.0, -1.0, piece) if wraps else piece)
+                if wraps:  # as the cast of 32768.0 to 16 bits does
+                    loudest = max(loudest, float(piece.max(initial=0.0)))
+                    out.write(np.where(piece >= 1.0, -1.0, piece))
+                else:
+                    out.write(piece)
             watch.check()
         return {
             "sample_rate": rate,
             "frames": writer.frames,
             "clipped": writer.clipped,
-            "peak": peak,
+            "peak": max(writer.peak, loudest),
         }
 
     def print(self, sample_rate: int) -> str:
@@ -209,7 +217,7 @@ def enhance_jobs(
             key = fingerprint(prints[rate], sound_print, enhancer.people.text(pair.listener))
         except RtcoreError:  # the file, or a rate at which the chain cannot play
             key = ""  # matches nothing: the worker finds the same fault and reports it
-        yield Job(pair.name, output, key, Task(pair, sounds, output))
+        yield Job(pair.name, output, key, Task(pair, sounds, output, prints.get(rate, "")))
 
 
 def enhance(

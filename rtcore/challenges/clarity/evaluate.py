@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from rtcore.audiofile import info, read
 from rtcore.batch import Job, Ledger, Outcome, fingerprint, run_jobs
 from rtcore.batch.ledger import made_folder
 from rtcore.challenges.clarity import haspi
+from rtcore.challenges.clarity.aid import EARS
 from rtcore.challenges.clarity.layout import OUTPUT, ClaritySet, Signals
+from rtcore.challenges.clarity.lengths import check_length
 from rtcore.challenges.people import Pair, People
 from rtcore.errors import AudioFileError, ConfigError, RtcoreError
 
@@ -31,13 +33,16 @@ __all__ = [
     "check_system",
     "evaluate",
     "known_scores",
+    "make_scorer",
     "means",
+    "score_jobs",
     "seconds_needed",
     "unprocessed_folder",
 ]
 
 #: In the folder of a system: one file a pair, which make a run restartable.
 PAIRS = "scores"
+_WITH_UNPROCESSED = "+unprocessed"  # behind a pair's fingerprint
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class Task:
     reference: tuple[Path, ...]
     mix: Path
     output: Path
+    known: dict[str, Any] | None = None  # scored before, but for the unprocessed scene
 
 
 @dataclass(frozen=True)
@@ -102,29 +108,42 @@ class Scorer:
 
     def work(self, task: Task) -> dict[str, Any]:
         """Score the pair of a job, and write its scores."""
-        pair = task.pair
-        listener = self.people.find(pair.listener, pair.named_in)
-        x, rate = _two_ears(task.heard)
-        reference, wanted = load_reference(task.reference)
-        seed = haspi.scene_seed(pair.scene)
-        told = haspi.better_ear_haspi(
-            reference, haspi.at_rate(x, rate, wanted), wanted, listener, seed
-        )
-        plain, reused = self._plain(task, reference, wanted)
-        score = PairScore(
-            pair.scene,
-            pair.listener,
-            told.better,
-            told.left,
-            told.right,
-            plain,
-            rate,
-            None if rate == wanted else wanted,
-            reused,
-        )
-        result = asdict(score)
+        self.people.find(task.pair.listener, task.pair.named_in)
+        heard = None if task.known else read_output(task.heard, task.mix)
+        reference, rate = load_reference(task.reference)
+        result = task.known or {}
+        if heard is not None:
+            result = self._scored(task, *heard, reference, rate)
+        plain, reused = self._plain(task, reference, rate)
+        result = {**result, "unprocessed": plain, "unprocessed_reused": reused}
         write_whole(task.output, json.dumps(result, indent=2) + "\n", "the pair's score")
         return result
+
+    def _scored(
+        self, task: Task, x: np.ndarray, rate: int, reference: np.ndarray, wanted: int
+    ) -> dict[str, Any]:
+        """Score the output itself."""
+        pair = task.pair
+        told = self._haspi(pair, reference, haspi.at_rate(x, rate, wanted), wanted, task.heard)
+        resampled_to = None if rate == wanted else wanted
+        score = PairScore(
+            pair.scene, pair.listener, told.better, told.left, told.right,
+            sample_rate=rate, resampled_to=resampled_to,
+        )  # fmt: skip
+        return asdict(score)
+
+    def _haspi(
+        self, pair: Pair, reference: np.ndarray, x: np.ndarray, rate: int, file: Path
+    ) -> haspi.Haspi:
+        """Score a sound; what the metric cannot do is told with the file."""
+        listener = self.people.find(pair.listener, pair.named_in)
+        seed = haspi.scene_seed(pair.scene)
+        try:
+            return haspi.better_ear_haspi(reference, x, rate, listener, seed)
+        except (ArithmeticError, IndexError, ValueError) as error:
+            seconds = min(x.shape[1], reference.shape[1]) / rate
+            what = f"HASPI has no score for {seconds:.3g} s of it ({error})"
+            raise AudioFileError(f"{file}: {what}; it is too short, or silent") from error
 
     def _plain(self, task: Task, reference: np.ndarray, rate: int) -> tuple[float | None, bool]:
         """Give the score of the unprocessed scene, from an earlier run where there is one."""
@@ -140,11 +159,7 @@ class Scorer:
         except (OSError, ValueError, KeyError, TypeError):
             pass  # nobody has scored it, or not to the end
         x, mix_rate = _two_ears(task.mix)
-        listener = self.people.find(pair.listener, pair.named_in)
-        seed = haspi.scene_seed(pair.scene)
-        told = haspi.better_ear_haspi(
-            reference, haspi.at_rate(x, mix_rate, rate), rate, listener, seed
-        )
+        told = self._haspi(pair, reference, haspi.at_rate(x, mix_rate, rate), rate, task.mix)
         entry = {"scene": pair.scene, "listener": pair.listener, "haspi": told.better}
         write_whole(kept, json.dumps(entry) + "\n", "the unprocessed score")
         return told.better, False
@@ -171,13 +186,30 @@ def load_reference(files: tuple[Path, ...]) -> tuple[np.ndarray, int]:
         raise RtcoreError(f"{files[0]}: {error}") from error
 
 
-def _two_ears(path: Path) -> tuple[np.ndarray, int]:
-    """Read a sound for two ears; one channel is for both."""
+def read_output(path: Path, mix: Path) -> tuple[np.ndarray, int]:
+    """Read what a hearing aid has made of a scene.
+
+    Raises
+    ------
+    AudioFileError
+        Where it is not for two ears, or not as long as its scene.
+    """
     x, rate = read(path, "float64")
-    if len(x) > 2:
+    if len(x) != EARS:
+        what = f"has {len(x)} channels, and an output two, the left and the right ear's"
+        raise AudioFileError(f"{path}: {what}; make it again")
+    if mix.is_file():
+        check_length(path, x.shape[1] / rate, info(mix).duration_s or 0.0)
+    return x, rate
+
+
+def _two_ears(path: Path) -> tuple[np.ndarray, int]:
+    """Read a sound of a scene for two ears; one channel is for both."""
+    x, rate = read(path, "float64")
+    if len(x) > EARS:
         what = f"has {len(x)} channels, and a person two ears"
         raise AudioFileError(f"{path}: {what}; score a file of two channels")
-    return (x if len(x) == 2 else np.concatenate([x, x])), rate
+    return (x if len(x) == EARS else np.concatenate([x, x])), rate
 
 
 def reference_files(signals: Signals, scene: str) -> tuple[Path, ...]:
@@ -195,29 +227,17 @@ def unprocessed_folder() -> Path:
     return Path(platformdirs.user_cache_dir("rtcore")) / "haspi"
 
 
-def evaluate(
-    found: ClaritySet,
-    pairs: list[Pair],
-    system: Path,
-    ledger: Ledger,
-    *,
-    unprocessed: Path | None,
-    **how: Any,
-) -> Iterator[Outcome]:
+def evaluate(jobs: Iterable[Job], scorer: Scorer, ledger: Ledger, **how: Any) -> Iterator[Outcome]:
     """Score a system's outputs.
 
     Parameters
     ----------
-    found : ClaritySet
-        The set.
-    pairs : list of Pair
-        What to score.
-    system : Path
-        The folder of the outputs.
+    jobs : iterable of Job
+        What :func:`score_jobs` has listed.
+    scorer : Scorer
+        For which they were listed.
     ledger : Ledger
         Of the folder of the pairs' scores, within its ``writing()``.
-    unprocessed : Path or None
-        Where scores of unprocessed scenes are kept; None leaves them out.
     **how
         Of :func:`rtcore.batch.run_jobs`: workers, scheduler.
 
@@ -228,46 +248,61 @@ def evaluate(
 
     Raises
     ------
-    DeviceError
-        Where pyclarity is missing.
     AudioFileError
         Where a folder cannot be made.
     """
-    if unprocessed is not None:
-        made_folder(unprocessed)
-    scorer = _scorer(found.people, unprocessed)
-    jobs = score_jobs(found.signals, pairs, system, ledger.folder, scorer)
+    if scorer.unprocessed is not None:
+        made_folder(scorer.unprocessed)
     yield from run_jobs(jobs, _work, ledger, setup=(_set_up, (scorer,)), **how)
 
 
 def score_jobs(
-    signals: Signals, pairs: Iterable[Pair], system: Path, folder: Path, scorer: Scorer
+    found: ClaritySet, pairs: Iterable[Pair], system: Path, ledger: Ledger, scorer: Scorer
 ) -> Iterator[Job]:
-    """List the jobs, each with a fingerprint of all that its scores depend on."""
-    asked = json.dumps([scorer.versions, scorer.unprocessed is not None])
+    """List the jobs, each with a fingerprint of all that its scores depend on.
+
+    Parameters
+    ----------
+    found : ClaritySet
+        The set.
+    pairs : iterable of Pair
+        What to score.
+    system : Path
+        The folder of the outputs.
+    ledger : Ledger
+        Of the pairs' scores: where an output was scored before and the unprocessed scene was not,
+        only that is left to be done.
+    scorer : Scorer
+        Who does it.
+    """
+    signals, folder = found.signals, ledger.folder
     for pair in pairs:
         heard = system / OUTPUT.format(scene=pair.scene, listener=pair.listener)
         files, mix = reference_files(signals, pair.scene), signals.mix(pair.scene, 1)
         output = folder / f"{pair.name}.json"
         try:
             person = scorer.people.text(pair.listener)
-            key = fingerprint(asked, pair.scene, person, heard, *files, mix) if person else ""
+            about = f"{scorer.versions}\n{pair.scene}\n{person}"
+            key = fingerprint(about, heard, *files, mix) if person else ""
         except AudioFileError:
             key = ""  # the worker finds the same fault and reports it
-        yield Job(pair.name, output, key, Task(pair, heard, files, mix, output))
+        plain = Job(pair.name, output, key, Task(pair, heard, files, mix, output))
+        both = replace(plain, key=f"{key}{_WITH_UNPROCESSED}" if key else "")
+        if scorer.unprocessed is None:
+            yield plain if ledger.result(both) is None else both
+        else:
+            yield replace(both, task=replace(plain.task, known=ledger.result(plain)))
 
 
-def seconds_needed(found: ClaritySet, pairs: list[Pair], ledger: Ledger, *, scores: int) -> float:
+def seconds_needed(jobs: Iterable[Job], ledger: Ledger, *, scores: int) -> float:
     """Estimate how long one core will take for what was not scored before.
 
     Parameters
     ----------
-    found : ClaritySet
-        The set.
-    pairs : list of Pair
-        What to score.
+    jobs : iterable of Job
+        What is asked for.
     ledger : Ledger
-        Of earlier runs.
+        Of earlier runs; what it was told to forget is to be done again.
     scores : int
         For each pair: 2 with the unprocessed scene.
 
@@ -276,17 +311,18 @@ def seconds_needed(found: ClaritySet, pairs: list[Pair], ledger: Ledger, *, scor
     float
         Seconds; the duration is taken from the first scenes.
     """
-    left = [pair for pair in pairs if not (ledger.folder / f"{pair.name}.json").exists()]
+    left = [job.task for job in jobs if ledger.result(job) is None]
     lengths = []
-    for pair in left[:20]:
+    for task in left[:20]:
         try:
-            header = info(reference_files(found.signals, pair.scene)[0])
+            header = info(task.reference[0])
         except AudioFileError:
             continue  # reported with its pair
         lengths.append(header.duration_s or 0.0)
     if not lengths:
         return 0.0
-    sound_s = float(np.mean(lengths)) * len(left) * scores
+    count = sum(scores - (task.known is not None) for task in left)
+    sound_s = float(np.mean(lengths)) * count
     return sound_s * (haspi.cost() if sound_s > 60.0 else haspi.USUAL_COST)
 
 
@@ -304,20 +340,14 @@ def check_system(system: Path) -> None:
 
 
 def known_scores(
-    found: ClaritySet,
-    pairs: list[Pair],
-    system: Path,
-    ledger: Ledger,
-    now: Iterable[Outcome],
-    *,
-    unprocessed: Path | None,
+    found: ClaritySet, system: Path, ledger: Ledger, now: Iterable[Outcome], scorer: Scorer
 ) -> list[PairScore]:
     """Give the scores of all pairs, of this run and of others that still hold.
 
     Parameters
     ----------
-    found, pairs, system, ledger, unprocessed
-        As for :func:`evaluate`, with the pairs of all runs: other shards, other limits.
+    found, system, ledger, scorer
+        As for :func:`score_jobs`, for the pairs of all runs: other shards, other limits.
     now : iterable of Outcome
         What this run has.
 
@@ -329,20 +359,31 @@ def known_scores(
     good = {outcome.name: outcome.result for outcome in now}
     others = [
         pair
-        for pair in pairs
+        for pair in found.pairs
         if pair.name not in good and (ledger.folder / f"{pair.name}.json").exists()
     ]
-    if others:
-        scorer = _scorer(found.people, unprocessed)
-        for job in score_jobs(found.signals, others, system, ledger.folder, scorer):
-            result = ledger.result(job)
-            if result is not None:
-                good[job.name] = result
-    return [PairScore(**good[pair.name]) for pair in pairs if pair.name in good]
+    for job in score_jobs(found, others, system, ledger, scorer):
+        result = ledger.result(job) or job.task.known
+        if result is not None:
+            good[job.name] = result
+    return [PairScore(**good[pair.name]) for pair in found.pairs if pair.name in good]
 
 
-def _scorer(people: People, unprocessed: Path | None) -> Scorer:
-    """Make what scores; its versions go into all fingerprints."""
+def make_scorer(people: People, unprocessed: Path | None) -> Scorer:
+    """Make what scores; its versions go into all fingerprints.
+
+    Parameters
+    ----------
+    people : People
+        Who listens.
+    unprocessed : Path or None
+        Where scores of unprocessed scenes are kept; None leaves them out.
+
+    Raises
+    ------
+    DeviceError
+        Where pyclarity is missing.
+    """
     versions = json.dumps([haspi.scored_with(), haspi.LEVEL_DB_SPL, haspi.RESAMPLER])
     return Scorer(people, unprocessed, versions)
 

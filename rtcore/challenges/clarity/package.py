@@ -17,6 +17,7 @@ import numpy as np
 from rtcore.audiofile import Writer, info, read
 from rtcore.batch.ledger import made_folder
 from rtcore.challenges.clarity.layout import OUTPUT, ClaritySet
+from rtcore.challenges.clarity.lengths import check_length
 from rtcore.challenges.people import Pair
 from rtcore.challenges.resampling import resampled
 from rtcore.errors import AudioFileError, ConfigError
@@ -25,8 +26,6 @@ __all__ = ["SUBMISSION_HZ", "Checked", "check_folder", "make_submission"]
 
 SUBMISSION_HZ = 32000
 _SUBTYPE = "PCM_16"
-#: By how much an output may be longer than its scene: tails of filters, and no more.
-_LONGER_S = 1.0
 _FULL = 32767.0 / 32768.0
 
 
@@ -68,7 +67,7 @@ def name_of(pair: Pair) -> str:
 
 def make_submission(
     pairs: list[Pair], source: Path, target: Path, *, on_file: Callable[[int], None] | None = None
-) -> dict[str, int]:
+) -> tuple[dict[str, int], list[str]]:
     """Copy outputs into a new folder; those of another rate or type are converted.
 
     Parameters
@@ -84,8 +83,10 @@ def make_submission(
 
     Returns
     -------
-    dict of str to int
-        How many files were ``copied``, ``converted`` and ``missing``.
+    counts : dict of str to int
+        How many files were ``copied``, ``converted``, ``missing`` and ``failed``.
+    faults : list of str
+        Why those failed, a sentence each.
 
     Raises
     ------
@@ -96,12 +97,32 @@ def make_submission(
         what = "is there already; name a new folder, or check this one with --check"
         raise ConfigError(str(target), what)
     made_folder(target)
-    counts = {"copied": 0, "converted": 0, "missing": 0}
+    counts = {"copied": 0, "converted": 0, "missing": 0, "failed": 0}
+    faults = []
     for pair in pairs:
-        counts[_hand_in(source / name_of(pair), target / name_of(pair))] += 1
+        try:
+            counts[_hand_in(source / name_of(pair), target / name_of(pair))] += 1
+        except AudioFileError as error:  # the others are looked at as well
+            counts["failed"] += 1
+            faults.append(str(error))
         if on_file is not None:
             on_file(1)
-    return counts
+    return counts, faults
+
+
+def take_away(folder: Path) -> None:
+    """Remove a submission that was just made and would be refused, so that the next can be made.
+
+    Raises
+    ------
+    AudioFileError
+        Where that may not be.
+    """
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        what = f"cannot be removed ({error.strerror or error}); remove it by hand"
+        raise AudioFileError(f"{folder}: {what}") from error
 
 
 def _hand_in(source: Path, target: Path) -> str:
@@ -191,10 +212,10 @@ def _check_file(path: Path, mix: Path, checked: Checked) -> None:
     wrong = [(has, wants) for good, has, wants in facts if not good]
     for has, wants in wrong:
         _note(checked, f"{path}: has {has}, and {wants} are asked for; make it again")
-    seconds = x.shape[1] / rate
-    if not scene_s - 1.0 / SUBMISSION_HZ <= seconds <= scene_s + _LONGER_S:
-        what = f"lasts {seconds:.3f} s, and its scene {scene_s:.3f} s"
-        _note(checked, f"{path}: {what}; an output is as long, or longer by a filter's tail")
+    try:
+        check_length(path, x.shape[1] / rate, scene_s)
+    except AudioFileError as error:
+        _note(checked, str(error))
         return
     checked.files += not wrong
 

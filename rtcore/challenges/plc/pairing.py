@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtcore.batch.ledger import results_in
+from rtcore.challenges import provenance
 from rtcore.challenges.plc.layout import CLEAN, Clip, find_set, natural
 from rtcore.errors import ConfigError, RtcoreError
 
@@ -109,17 +108,10 @@ def made_with(found: HeardSet) -> dict[str, int]:
     Returns
     -------
     dict
-        Fingerprint to count, for the sample rate with the most chains. One entry or none is as it
-        should be; more are there where a run was ended early, or had a ``--limit``, after another.
+        As :func:`rtcore.challenges.provenance.made_with` gives it.
     """
-    results = results_in(found.folder)
-    rates: dict[int, Counter[str]] = {}
-    for heard in found.sounds:
-        result = results.get(heard.sound.name, {})
-        if result.get("made_with"):
-            rates.setdefault(result.get("sample_rate", 0), Counter())[result["made_with"]] += 1
-    most: Counter[str] = max(rates.values(), key=len, default=Counter())
-    return dict(most)
+    names = (heard.sound.name for heard in found.sounds)
+    return provenance.made_with(found.folder, names, "sample_rate")
 
 
 def _heard(

@@ -75,7 +75,7 @@ def test_within_a_step_of_the_official_files(made, tmp_path, soft_clip):
     enhancer, found = Enhancer(settings), find_set(made)
     for pair in found.pairs():
         request, target = found.request(pair), tmp_path / output_name(pair)
-        told = enhancer.work((request, target))
+        told = enhancer.work((request, target, ""))
         official(request, tmp_path / "official.flac", soft_clip=soft_clip)
         expected, rate = soundfile.read(tmp_path / "official.flac", dtype="int16")
         actual, _ = soundfile.read(target, dtype="int16")
@@ -127,7 +127,7 @@ def test_what_is_done_is_skipped(rtcore, data):
     assert 4 == first["done"]
     made_with = json.loads((data.parent / "out" / "rtcore-enhance.json").read_text())
     assert (["oracle"], False) == (made_with["separator"], made_with["compat"])
-    assert {"frames", "clipped", "peak_db"} == set(first["pairs"][0]["result"])
+    assert {"frames", "clipped", "peak_db", "made_with"} == set(first["pairs"][0]["result"])
     assert 4 == run(rtcore)[1]["skipped"]
     assert 4 == run(rtcore, "--soft-clip")[1]["done"]
     song = next((data / "audio" / "at_mic_music" / "train").iterdir())

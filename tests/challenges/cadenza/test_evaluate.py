@@ -125,6 +125,40 @@ class TestRuns:
         assert 3 == len(unheard)
         assert 3 == len(rows(home / "none" / "scores" / "scores.csv"))
 
+    def test_limit_keeps_rows(self, home, unheard):
+        """A run of fewer pairs scores those, and the table keeps the rows that still hold."""
+        words = ("cadenza", "evaluate", "mini", "none", "--jobs", 1)
+        assert 0 == invoke(*words).exit_code
+        assert 0 == invoke(*words, "--again", "--limit", 1).exit_code
+        assert 3 == len(unheard)
+        assert 3 == len(rows(home / "none" / "scores" / "scores.csv"))
+        max((home / "none").glob("*.flac")).unlink()
+        assert 0 == invoke(*words, "--limit", 1).exit_code
+        assert 2 == len(rows(home / "none" / "scores" / "scores.csv"))
+
+    def test_two_systems_in_one_folder(self, home, unheard):
+        """Answers of two systems are credited to none, and that is said."""
+        words = ("cadenza", "enhance", "mini", "oracle", "--jobs", 1)
+        assert 0 == invoke(*words, "--separator", "none", "--limit", 1).exit_code
+        done = invoke("cadenza", "evaluate", "mini", "oracle", "--jobs", 1)
+        assert "mixes what 2 systems have made (1 and 1 outputs)" in done.stderr
+        told = json.loads((home / "oracle/scores/scores.json").read_text())["answers"]
+        assert (None, [1, 1]) == (told["chain_hash"], list(told["made_with"].values()))
+        assert 0 == invoke(*words, "--separator", "none").exit_code
+        done = invoke("cadenza", "evaluate", "mini", "oracle", "--jobs", 1)
+        assert "mixes" not in done.stderr
+        told = json.loads((home / "oracle/scores/scores.json").read_text())["answers"]
+        assert ["none"] == told["separator"]
+
+    @pytest.mark.parametrize("frames", [100, 4000, 40000])
+    def test_answers_of_another_length(self, home, unheard, frames):
+        """What is shorter or longer than the music is no answer to it."""
+        first = min((home / "oracle").glob("*.flac"))
+        soundfile.write(first, np.full((frames, 2), 0.1), 32000, subtype="PCM_16")
+        done = invoke("cadenza", "evaluate", "mini", "oracle", "--jobs", 1)
+        assert 1 == done.exit_code
+        assert f"{first.name}: has {frames} frames where the music asks for" in done.stderr
+
     def test_unprocessed_once(self, home, unheard):
         """The mixtures are scored for the first system, and found ready by the second."""
         for name, expected in (("oracle", 4), ("none", 6)):

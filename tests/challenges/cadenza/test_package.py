@@ -98,6 +98,20 @@ def test_extra(answers):
     assert ["scene_99999_L0001_remix.flac"] == json.loads(done.stdout)["extra"]
 
 
+def test_other_files(answers):
+    """What is handed in as it is has nothing else in it; what is copied from may have."""
+    folder = answers[0].parent
+    (folder / "notes.txt").write_text("mine")
+    (folder / "copies").mkdir()
+    (folder / "copy.FLAC").write_bytes(answers[0].read_bytes())
+    done = invoke("cadenza", "package", "mini", "out", "--json")
+    assert (1, ["copies", "copy.FLAC", "notes.txt"]) == (
+        done.exit_code, json.loads(done.stdout)["extra"])  # fmt: skip
+    (folder / "copy.FLAC").unlink()
+    assert 0 == invoke("cadenza", "package", "mini", "out", "E042").exit_code
+    assert len(answers) == len(list((folder.parent / "E042").iterdir()))
+
+
 def test_clipped(answers):
     """Samples at full scale are counted for each file; they break no rule."""
     x = np.full((FRAMES, 2), 0.1)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 import small_models
+from command_line import invoke
 from torch_networks import needs_networks
 
 from rtcore.challenges.cadenza.metadata import STEMS
@@ -17,6 +20,7 @@ from rtcore.challenges.cadenza.separators import SeparatorChoice, make_separator
 from rtcore.challenges.cadenza.separators.networks import HybridDemucs, OpenUnmix
 from rtcore.errors import ConfigError, DeviceError, ModelError
 
+SHARES = (0.4, 0.3, 0.2, 0.1)
 RATE = 44100
 SMALL = {"channels": 4, "depth": 5, "nfft": 4096}
 SMALL_UMX = {"nb_bins": 2049, "nb_channels": 2, "hidden_size": 16, "max_bin": 1487}
@@ -248,3 +252,60 @@ def test_bundle_that_separates_nothing(tmp_path):
     folder = shares(tmp_path / "mine", 2, [1, 1])
     with pytest.raises(ModelError, match="has channels = 2, and a separator gives 4 stems"):
         make_separator(SeparatorChoice(f"onnx:{folder}"))
+
+
+@pytest.fixture
+def documented(tmp_path):
+    """Give the bundle of the documentation: its manifest, and masks that fade with what was heard.
+
+    The masks' shares of the spectrum are 0.4, 0.3, 0.2 and 0.1.
+    """
+    text = (Path(__file__).parents[3] / "docs/cadenza-challenge.md").read_text("utf-8")
+    folder = tmp_path / "my-separator"
+    folder.mkdir()
+    manifest = re.search(
+        r"<!-- file: my-separator/model.toml -->\n```toml\n(.*?)```", text, re.DOTALL
+    )
+    (folder / "model.toml").write_text(manifest[1], "utf-8")
+    shape, one = (small_models.FLOAT, [1, 444]), (small_models.FLOAT, [1, 1])
+    constants = [
+        small_models.constant("share", np.repeat(SHARES, 111)[None, :]),
+        small_models.constant("keep", 0.9),
+        small_models.constant("little", 1e-4),
+    ]
+    nodes = [
+        small_models.node("ReduceMean", "spectra", "level"),
+        small_models.node("Mul", "level little", "new"),
+        small_models.node("Mul", "h keep", "kept"),
+        small_models.node("Add", "kept new", "h_next"),
+        small_models.node("Neg", "h_next", "down"),
+        small_models.node("Exp", "down", "fade"),
+        small_models.node("Mul", "share fade", "masks"),
+    ]
+    small_models.save(
+        folder / "masks.onnx", nodes, {"spectra": shape, "h": one},
+        {"masks": shape, "h_next": one}, constants,
+    )  # fmt: skip
+    return folder
+
+
+def test_the_documented_bundle(documented, monkeypatch):
+    """The documentation's manifest keeps what it promises, and separates by its masks."""
+    monkeypatch.chdir(documented.parent)
+    result = invoke("models", "verify", "./my-separator")
+    assert 0 == result.exit_code, result.output
+    with pytest.raises(ModelError, match=r"for the folder of that name here write \./my-separator"):
+        make_separator(SeparatorChoice("onnx:my-separator"))
+    made = make_separator(SeparatorChoice("onnx:./my-separator"))
+    x = noise(0.5)
+    stems = made.separate(x, RATE, no_stem)
+    for share, stem in zip(SHARES, ("vocals", "drums", "bass", "other"), strict=True):
+        heard = stems[stem][:, made.latency_frames + 220 : -220]
+        assert np.allclose(share * x[:, 220:-220], heard[:, : x.shape[1] - 440], atol=2e-3), stem
+
+
+def test_a_device_without_a_network():
+    """A device for what has no network is refused, as weights are."""
+    for name in ("none", "oracle", "onnx:mine"):
+        with pytest.raises(ConfigError, match="--device: is for hdemucs and openunmix, and not"):
+            make_separator(SeparatorChoice(name, device="cuda"))

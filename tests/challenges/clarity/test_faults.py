@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import flow_faults
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from flow_faults import Flow, done
+from rights import without_privileges
 
 pytest.importorskip("clarity.evaluator.haspi.haspi", reason="pyclarity is not installed")
 
@@ -104,8 +108,38 @@ def test_full_disk(many, unheard, home):
     flow_faults.survives_full_disk(flow("disk"), home / "disk", 6, 700)
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "rights", "sentence"),
+    [
+        ("out", 0o555, "out/enhanced_signals: the folder cannot be made (Permission denied)"),
+        ("out/enhanced_signals", 0o555, "out/enhanced_signals: the folder is not writable"),
+        ("out/enhanced_signals/.rtcore-jobs.lock", 0o444, "lock: cannot be opened (Permission"),
+    ],
+)
+def test_no_right_to_write(mini, spoilt, rights, sentence):
+    """Where nothing may be written one sentence says so before anything is done."""
+    Path("out/enhanced_signals").mkdir(parents=True)
+    Path("out/enhanced_signals/.rtcore-jobs.lock").touch()
+    if spoilt == "out":
+        shutil.rmtree("out/enhanced_signals")
+    Path(spoilt).chmod(rights)
+    words = [*without_privileges(), sys.executable, "-m", "rtcore", *flow().enhance, "--jobs", "2"]
+    run = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (2, "") == (run.returncode, run.stdout)
+    assert (1, True) == (run.stderr.count("error:"), sentence in run.stderr), run.stderr
+    Path(spoilt).chmod(0o755)
+    assert [] == list(Path("out").rglob("*.wav"))
+
+
 @pytest.mark.xdist_group("dask")
 def test_a_worker_dies(mini, home):
     """One process, two, and a cluster that loses its worker write the same bits."""
     pytest.importorskip("distributed", reason="the extra `dask` is not installed")
     flow_faults.survives_dead_worker(flow, home / "dask", 4, 1)
+
+
+@pytest.mark.xdist_group("dask")
+def test_a_worker_dies_scoring(many, unheard, home):
+    """A cluster that loses its worker while it scores writes the table of one process."""
+    pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    flow_faults.survives_dead_scorer(flow, home / "dask", 50)

@@ -57,6 +57,9 @@ def make_separator(choice: SeparatorChoice) -> Separator:
     if choice.weights is not None:
         what = f"are for {' and '.join(networks)}, and not for '{choice.name}'; leave them out"
         raise ConfigError("--weights", what)
+    if choice.device != "cpu":
+        what = f"is for {' and '.join(networks)}, and not for '{choice.name}'; leave it out"
+        raise ConfigError("--device", what)
     if choice.name.startswith(_ONNX):
         from rtcore.challenges.cadenza.separators.bundle import BundleSeparator
 
