@@ -33,6 +33,7 @@ def pytest_unconfigure():
         shutil.rmtree(_own, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups here
 def pytest_collection_modifyitems(items):
     """Where tests run side by side, keep those in one process that need a sound server.
 
@@ -43,6 +44,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("live"))
         elif item.get_closest_marker("xdist_group") is None and _shares(item):
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+def pytest_collection_finish(session):
+    """Stop where xdist has not taken the groups: sound servers would disturb one another."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    lost = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group")]
+    if any("@" not in nodeid for nodeid in lost):
+        msg = "this pytest-xdist loses the groups of tests with this pytest; install pytest<9.2"
+        raise pytest.UsageError(msg)
 
 
 def _shares(item):
