@@ -201,19 +201,18 @@ class _Maker:
     def _sound(
         self, files: list[Path], frames: int, number: int, which: int, *, steady: bool = False
     ) -> np.ndarray:
-        """Read a piece of a file, or make one from nothing."""
+        """Read a piece of a file, another one where it is silent, or make one from nothing."""
         seed = 1000 * self._settings.seed + 10 * number + which
         if not files:
             speech = speech_like(frames / RATE_HZ, RATE_HZ, seed=seed)[:frames]
             return _steady(speech, seed) if steady else speech
-        path = files[(number + 7 * which) % len(files)]
-        x, rate = read(path, "float64")
-        x = resampled(x[:1], rate, RATE_HZ)[0]
-        x = np.tile(x, -(-frames // len(x)))
-        at = np.random.default_rng(seed).integers(0, len(x) - frames + 1)
-        if not np.any(x[at : at + frames]):
-            raise RtcoreError(f"{path}: the piece taken from it is silent; take another sound")
-        return np.asarray(x[at : at + frames])
+        first, rng = (number + 7 * which) % len(files), np.random.default_rng(seed)
+        for path in (*files[first:], *files[:first]):
+            piece = _piece(path, frames, rng)
+            if np.any(piece):
+                return piece
+        raise RtcoreError(f"{path.parent}: the pieces taken from its files are silent; "
+                          "take other sounds")  # fmt: skip
 
     def _render(self, scene: Scene, azimuths: tuple[float, ...], rng: np.random.Generator) -> None:
         """Write what the microphones hear."""
@@ -294,6 +293,15 @@ class _Maker:
         for number, room in enumerate(self._rooms):
             rng = np.random.default_rng([self._settings.seed, number, 1])
             write_room(self._set / "rooms", room, rng)
+
+
+def _piece(path: Path, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Take a piece of a file's first channel; a short one is played again and again."""
+    x, rate = read(path, "float64")
+    x = resampled(x[:1], rate, RATE_HZ)[0]
+    x = np.tile(x, -(-frames // len(x)))
+    at = rng.integers(0, len(x) - frames + 1)
+    return np.asarray(x[at : at + frames])
 
 
 def _chords(frames: int) -> np.ndarray:

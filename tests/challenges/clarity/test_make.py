@@ -64,6 +64,14 @@ class TestMini:
         target, _ = read("a/clarity_data/dev/targets/T001_MIN_00001.wav")
         assert np.abs(np.fft.rfft(target[0])).argmax() == 300 * 0.5, "the folder's tone"
 
+    def test_a_silent_file_is_passed_over(self, rtcore, home, speech):
+        """Where a piece of one file is silent, the next file is taken."""
+        write(speech / "0.wav", np.zeros((1, 44100)), 44100)  # the first by its name
+        run = rtcore("clarity", "make-mini", "x", "--scenes", 1, "--speech", "speech")
+        assert 0 == run.exit_code, run.stderr
+        target, _ = read("x/clarity_data/dev/targets/T001_MIN_00001.wav")
+        assert np.any(target)
+
     def test_a_file_in_the_way_is_named(self, rtcore, home):
         """By its own name, and not by that of a hidden folder."""
         (home / "file").write_text("mine")
@@ -77,7 +85,7 @@ class TestMini:
             (("--snr", "6"), "--snr: '6' is no range"),
             (("--snr", "6,-6"), "--snr: must lie within -60,60, the lower first"),
             (("--speech", "nowhere"), "nowhere: there is no such folder"),
-            (("--speech", "silence"), "the piece taken from it is silent"),
+            (("--speech", "silence"), "the pieces taken from its files are silent"),
         ],
     )
     def test_impossible_wishes_leave_nothing(self, rtcore, home, words, said):
