@@ -21,6 +21,7 @@ from rtcore import Attached, ParameterError, Plugin, Prepared, Setting, SideInpu
 from rtcore.dsp.fft import fft_tables
 from rtcore.dsp.foresight import foresight_memory
 from rtcore.models import Bundle, find_bundle
+from rtcore.onnx.apart import TABLES, addresses, fill_tables
 from rtcore.onnx.guard import FAULTS, NOT_FINITE, guard_buffers
 from rtcore.onnx.hop import play_hop
 from rtcore.onnx.rates import RatePlan, plan_rates
@@ -74,6 +75,8 @@ class Model(Plugin):
         "places": "i8[:, :]",
         "calls": "u8[:, :, :]",
         "parity": "i8[:, :]",
+        "apart": "u8[:]",
+        "tables": "u8[:, :]",
         "lost": "f4[:]",
         "foreseen": "f8[:, :, :]",
         "fed": "f4[:]",
@@ -175,6 +178,8 @@ class Model(Plugin):
             ),
             "calls": np.zeros((instances, len(manifest.stage), 2), np.uint64),
             "parity": np.zeros((instances, len(manifest.stage)), np.int64),
+            "apart": addresses(program.steps),
+            "tables": np.zeros((instances, TABLES.itemsize // 8), np.uint64),
             "lost": np.zeros(program.flags),
             "foreseen": self._foreseen(instances),
             "fed": np.zeros(sum(side.width for side in manifest.sides.values())),
@@ -208,6 +213,7 @@ class Model(Plugin):
         for instance, stages in enumerate(bindings):
             for stage, pair in enumerate(stages):
                 buffers["calls"][instance, stage] = [one.call_address for one in pair]
+        fill_tables(buffers)
         self._bindings = [one for stages in bindings for pair in stages for one in pair]
         self._counts, self._memory = buffers["faults"], buffers["memory"]
         return Attached(keep=(self._loaded, bindings))

@@ -13,7 +13,7 @@ from rtcore.dsp.stft import stft_window
 from rtcore.errors import ModelError
 from rtcore.onnx.fitting import as_float32, as_number, filled, known
 from rtcore.onnx.manifest import Manifest
-from rtcore.onnx.ops import Op
+from rtcore.onnx.opcodes import Op
 from rtcore.onnx.patches import patch_tables
 from rtcore.onnx.program import Memory, Placed, Program, Region, Steps, Wiring
 from rtcore.onnx.stages import SPECTRAL, Part, Source, Stage, Target

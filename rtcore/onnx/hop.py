@@ -79,15 +79,11 @@ def run_instances(
     places: Any,
     lost: Any,
     sides: Any,
-    foreseen: Any,
     heard: bool,
     calls: Any,
     parity: Any,
-    factors: Any,
-    cosines: Any,
-    sines: Any,
-    work: Any,
-    scratch: Any,
+    apart: Any,
+    tables: Any,
     initial: Any,
     checked: Any,
     guard: Any,
@@ -107,8 +103,6 @@ def run_instances(
     places : array of int, shape (3, channels of an instance)
         Where a hop of each channel comes in, goes out, and is known without the model, in an
         instance's memory.
-    foreseen : array of float64, shape (instances, 2 * channels of an instance, size)
-        See :func:`rtcore.dsp.foresight.foresight_memory`; empty where nothing is foreseen.
     initial, checked, guard, faults, limits, dry, offset : arrays
         See :func:`rtcore.onnx.guard.guard_buffers`.
 
@@ -124,15 +118,11 @@ def run_instances(
             memory[k],
             lost,
             sides,
-            foreseen[k],
             heard,
             calls[k],
             parity[k],
-            factors,
-            cosines,
-            sines,
-            work,
-            scratch,
+            apart,
+            tables[k],
         )
         own = guard[k]
         for c in range(each):
@@ -161,8 +151,9 @@ def play_hop(
     places: Any,
     calls: Any,
     parity: Any,
+    apart: Any,
+    tables: Any,
     lost: Any,
-    foreseen: Any,
     fed: Any,
     gathered: Any,
     ready: Any,
@@ -172,11 +163,6 @@ def play_hop(
     past_in: Any,
     taps_out: Any,
     past_out: Any,
-    fft_factors: Any,
-    fft_cos: Any,
-    fft_sin: Any,
-    fft_work: Any,
-    fft_scratch: Any,
     initial: Any,
     checked: Any,
     guard: Any,
@@ -225,15 +211,11 @@ def play_hop(
                 places,
                 lost,
                 fed,
-                foreseen,
                 is_heard(lost, state.heard_flags),
                 calls,
                 parity,
-                fft_factors,
-                fft_cos,
-                fft_sin,
-                fft_work,
-                fft_scratch,
+                apart,
+                tables,
                 initial,
                 checked,
                 guard,

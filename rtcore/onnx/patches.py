@@ -126,7 +126,7 @@ def patch_hop(memory: Any, row: Any, lost: bool, scratch: Any) -> None:
     memory : array of float32
         The instance's numbers.
     row : array of int
-        The step: see :class:`rtcore.onnx.ops.Op`.
+        The step: see :class:`rtcore.onnx.opcodes.Op`.
     lost : bool
         Whether the hop never came.
     scratch : array of float64, shape (3, at least two hops)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rtcore.onnx.ops import WIDTH, Op
+from rtcore.onnx.opcodes import WIDTH, Op
 
 _ALIGN = 16  # float32 numbers: 64 bytes
 
@@ -95,7 +95,7 @@ class Program:
     Attributes
     ----------
     steps : ndarray, shape (steps, 6)
-        See :mod:`rtcore.onnx.ops`.
+        See :mod:`rtcore.onnx.opcodes`.
     memory : ndarray of float32
         Of an instance, as it is at first.
     wirings : tuple of Wiring

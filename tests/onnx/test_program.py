@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtcore.onnx.ops import Op
+from rtcore.onnx.opcodes import Op
 from rtcore.onnx.program import Memory, Placed, Region, Steps, Wiring
 
 KINDS = [np.float32, np.float64, np.float16, np.int64, np.int32, np.bool_]
