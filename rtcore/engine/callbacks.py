@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 
-from rtcore.engine.inlet_block import play_block
+from rtcore.engine.core import play_block
 from rtcore.engine.records import ENGINE, STATS
 from rtcore.kernels.abi import call_address_of_buffer, load_acquire, pointer, size_of, store_release
 from rtcore.kernels.jit import c_entry, native

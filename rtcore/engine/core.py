@@ -11,10 +11,11 @@ from numba import carray
 from rtcore.chain.records import STREAM
 from rtcore.chain.runner import stream_run
 from rtcore.engine.records import ENGINE, LEVEL, SAFETY, STATS
-from rtcore.kernels.abi import pointer, size_of
+from rtcore.kernels.abi import call_words, pointer, size_of
 from rtcore.kernels.context import CONTEXT
 from rtcore.kernels.histogram import histogram_add
 from rtcore.kernels.jit import native
+from rtcore.kernels.part import part
 from rtcore.kernels.rt import NS_PER_S, now_ns
 from rtcore.rings import ring_put
 
@@ -214,7 +215,7 @@ def output_row(engine: Any, channel: int) -> int:
     return 0 if engine.chain_out == 1 and channel == 1 else -1
 
 
-@native
+@part
 def device_block(
     engine_at: int,
     sources: Any,
@@ -264,3 +265,35 @@ def device_block(
                 target[(done + i) * out_stride] = result[source, i] if source >= 0 else 0
         done += now
     end_block(engine_at, frames, deadline_ns, start_ns)
+
+
+@part
+def play_block(
+    engine_at: int,
+    sources: Any,
+    in_stride: int,
+    targets: Any,
+    out_stride: int,
+    frames: int,
+    deadline_ns: int,
+    real: Any,
+) -> None:
+    """Play a device's block from packets where the engine has an inlet, else from its channels.
+
+    The parameters are those of :func:`device_block`.  What plays packets is called through its
+    address, so that nobody else waits until it is compiled.
+    """
+    engine = carray(pointer(engine_at, ENGINE), (1,))[0]
+    if engine.inlet == 0:
+        device_block(engine_at, sources, in_stride, targets, out_stride, frames, deadline_ns, real)
+        return
+    call_words(
+        np.uintp(engine.play_inlet),
+        np.int64(engine_at),
+        np.int64(targets.ctypes.data),
+        np.int64(targets.size),
+        np.int64(targets.strides[0] // targets.itemsize),
+        np.int64(out_stride),
+        np.int64(frames),
+        np.int64(deadline_ns),
+    )

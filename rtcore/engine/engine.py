@@ -149,7 +149,7 @@ class Engine:
             what = f"backend {self.backend.name}: packets come in real time"
             raise DeviceError(f"{what}; play them with one that keeps time, such as timer")
         inlet.attach(self.chain)
-        self._native.record["inlet"] = inlet.address
+        self._native.take_packets(inlet)
 
     # --- life ---------------------------------------------------------------------------------
 

@@ -3,22 +3,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray
+from numba import carray, types
 
 from rtcore.chain.records import EVENT, STREAM, Event
 from rtcore.chain.telling import tell
-from rtcore.engine.core import begin_block, device_block, end_block, output_row, run_block
+from rtcore.engine.core import begin_block, end_block, output_row, run_block
 from rtcore.engine.inlet import BURSTS, HALF_TAPS, INLET, PHASES, PIECE_FRAMES, TAPS
 from rtcore.engine.records import ENGINE, SAFETY
 from rtcore.kernels.abi import load_acquire, pointer, store_release
 from rtcore.kernels.context import CONTEXT, Flag
 from rtcore.kernels.histogram import histogram_add
-from rtcore.kernels.jit import native
+from rtcore.kernels.jit import c_entry, native
 from rtcore.kernels.rt import NS_PER_S, now_ns
 
+_F4, _F8 = np.dtype(np.float32), np.dtype(np.float64)
+_SIGNATURE = types.int32(*([types.int64] * 7))
+_kept: list[Any] = []  # compiled code, which lives as long as its object
 _LOST, _DISCONTINUITY = int(Flag.LOST), int(Flag.DISCONTINUITY)
 _OURS = _LOST | _DISCONTINUITY
 _FLAGGED = int(Event.FLAGGED)
@@ -235,23 +239,32 @@ def inlet_block(
     end_block(engine_at, frames, deadline_ns, start_ns)
 
 
-@native
-def play_block(
-    engine_at: int,
-    sources: Any,
-    in_stride: int,
-    targets: Any,
-    out_stride: int,
-    frames: int,
-    deadline_ns: int,
-    real: Any,
-) -> None:
-    """Play a device's block from packets where the engine has an inlet, else from its channels.
+def _play_float32(engine_at, targets_at, count, step, out_stride, frames, deadline_ns):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
+    words = carray(pointer(np.uintp(targets_at), np.uint64), (count * step,))
+    inlet_block(np.uintp(engine_at), words[::step], out_stride, frames, deadline_ns, _F4)
+    return np.int32(0)
 
-    The parameters are those of :func:`~rtcore.engine.core.device_block`.
+
+def _play_float64(engine_at, targets_at, count, step, out_stride, frames, deadline_ns):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled
+    words = carray(pointer(np.uintp(targets_at), np.uint64), (count * step,))
+    inlet_block(np.uintp(engine_at), words[::step], out_stride, frames, deadline_ns, _F8)
+    return np.int32(0)
+
+
+@cache
+def inlet_address(real: np.dtype[Any]) -> int:
+    """Compile (or load) what plays packets, for engines that have some, and give its address.
+
+    Parameters
+    ----------
+    real : numpy dtype
+        The stream's real type.
+
+    Returns
+    -------
+    int
+        For the engine's record, and for the life of the process.
     """
-    engine = carray(pointer(engine_at, ENGINE), (1,))[0]
-    if engine.inlet != 0:
-        inlet_block(engine_at, targets, out_stride, frames, deadline_ns, real)
-    else:
-        device_block(engine_at, sources, in_stride, targets, out_stride, frames, deadline_ns, real)
+    entry = c_entry(_play_float32 if real == _F4 else _play_float64, _SIGNATURE)
+    _kept.append(entry)
+    return int(entry.address)

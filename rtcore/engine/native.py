@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from rtcore.chain import Chain
+from rtcore.engine.inlet import Inlet
+from rtcore.engine.inlet_block import inlet_address
 from rtcore.engine.records import ENGINE, LEVEL, STATS
 from rtcore.engine.safety import Safety
 from rtcore.kernels.histogram import Histogram
@@ -92,6 +94,11 @@ class NativeEngine:
         self._taps[name] = ring
         self.record[name] = ring.address
         return ring
+
+    def take_packets(self, inlet: Inlet) -> None:
+        """Play packets in place of a device's input; before the callback runs."""
+        self.record["inlet"] = inlet.address
+        self.record["play_inlet"] = inlet_address(self.real)
 
     def begin_session(self) -> None:
         """Forget what was counted since the device was last opened."""

@@ -85,6 +85,7 @@ ENGINE = np.dtype(
         ("ports_out", "u8"),
         ("get_buffer", "u8"),  # jack_port_get_buffer
         ("inlet", "u8"),  # packets that are played instead of the device's input; 0: none
+        ("play_inlet", "u8"),  # the function that does so
     ],
     align=True,
 )

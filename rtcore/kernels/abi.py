@@ -64,6 +64,20 @@ def call_process(
 
 
 @intrinsic
+def call_words(
+    typing_context: Any, fn: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any
+) -> Any:
+    """Call ``int32 fn`` of seven 64-bit words through its address."""
+    del typing_context, fn, a, b, c, d, e, f, g
+
+    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        callee = builder.inttoptr(args[0], ir.FunctionType(_I32, [_I64] * 7).as_pointer())
+        return builder.call(callee, args[1:])
+
+    return types.int32(types.uintp, *([types.int64] * 7)), codegen
+
+
+@intrinsic
 def call_address_of_buffer(typing_context: Any, fn: Any, handle: Any, frames: Any) -> Any:
     """Call ``void* fn(void*, uint32)`` through its address (``jack_port_get_buffer``)."""
     del typing_context, fn, handle, frames

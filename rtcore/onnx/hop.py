@@ -10,10 +10,10 @@ import numpy as np
 from rtcore.dsp.losses import packet_lost
 from rtcore.dsp.resample import resample_hop
 from rtcore.kernels import helper
+from rtcore.kernels.part import part
 from rtcore.kernels.side import side_vector
 from rtcore.onnx.guard import DRY, FADING, LOUDEST, give_hop, judge, keep_dry
 from rtcore.onnx.ops import take_steps
-from rtcore.onnx.part import part
 from rtcore.onnx.untouched import keep_what_came
 
 

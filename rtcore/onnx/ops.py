@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from rtcore.kernels import helper
+from rtcore.kernels.part import part
 from rtcore.onnx.apart import take_apart
 from rtcore.onnx.call import run_model
 from rtcore.onnx.opcodes import Op
-from rtcore.onnx.part import part
 
 _SHIFT, _COPY, _SPREAD, _FLAG = int(Op.SHIFT), int(Op.COPY), int(Op.SPREAD), int(Op.FLAG)
 _MULTIPLY, _ADD, _FILL = int(Op.MULTIPLY), int(Op.ADD), int(Op.FILL)

@@ -20,7 +20,7 @@ import numpy as np
 from rtcore.dsp.backcast import backcast
 from rtcore.dsp.foresight import foresee
 from rtcore.kernels import helper
-from rtcore.onnx.part import part
+from rtcore.kernels.part import part
 
 __all__ = ["foresee_hop", "hindsight_order", "patch_hop", "patch_tables"]
 
