@@ -22,7 +22,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import ArrayLike, NDArray
 
-from rtcore.dsp.vector import INDEX, load, multiply_add, spread, store, vector_type
+from rtcore.dsp.vector import (
+    INDEX,
+    has_many_registers,
+    load,
+    multiply_add,
+    spread,
+    store,
+    vector_type,
+)
 from rtcore.kernels import helper
 
 _PADDED_TO = 32  # taps; a multiple of lanes times taps at once, for every vector width
@@ -172,7 +180,10 @@ def _filter_row(row: Any, start: int, taps: Any, y: Any) -> None:
     done = 0
     while done < y.size:
         left = y.size - done
-        if left > 2 * lanes:
+        if _many_registers(y) and left > 4 * lanes:
+            _tile_of_8(row, start + done, taps, y, done)
+            done += 8 * lanes
+        elif left > 2 * lanes:
             _tile_of_4(row, start + done, taps, y, done)
             done += 4 * lanes
         elif left > lanes:
@@ -192,6 +203,17 @@ def _lanes(typing_context: Any, y: Any) -> Any:
         return ir.Constant(INDEX, vector_type(context, y.dtype).count)
 
     return types.int64(y), codegen
+
+
+@intrinsic
+def _many_registers(typing_context: Any, y: Any) -> Any:
+    """Say whether a tile of 8 vectors has room in registers, known when the code is compiled."""
+    del typing_context
+
+    def codegen(context: Any, _builder: Any, _sig: Any, _args: Any) -> Any:
+        return ir.Constant(ir.IntType(1), int(has_many_registers(context)))
+
+    return types.boolean(y), codegen
 
 
 def _tile(width: int) -> Any:
@@ -226,18 +248,23 @@ def _emit_sums(
     length: Any,
 ) -> list[Any]:
     """Sum all taps into ``width`` vectors of outputs, the first at sample ``at``."""
-    lanes = vector.count
-    at_once = min(_TAPS_AT_ONCE, _PADDED_TO // lanes)
     sums = [
         [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(_SUMS)]
         for _ in range(width)
     ]
-    stride = ir.Constant(INDEX, at_once * lanes)
-    taps = cgutils.for_range_slice(builder, ir.Constant(INDEX, 0), length, stride, INDEX)
-    with taps as (k, _), cgutils.for_range(builder, ir.Constant(INDEX, lanes)) as loop:
-        tap = builder.add(k, loop.index)
-        start = builder.sub(at, tap)
-        _emit_step(context, builder, vector, at_once, samples, start, weights, tap, sums)
+    lanes, done = vector.count, ir.Constant(INDEX, 0)
+    for at_once in (_TAPS_AT_ONCE, _PADDED_TO // lanes):  # the second one where vectors are wide
+        stride = ir.Constant(INDEX, at_once * lanes)
+        rest = builder.urem(builder.sub(length, done), stride)
+        end = builder.sub(length, rest)
+        taps = cgutils.for_range_slice(builder, done, end, stride, INDEX)
+        with taps as (k, _), cgutils.for_range(builder, ir.Constant(INDEX, lanes)) as loop:
+            tap = builder.add(k, loop.index)
+            start = builder.sub(at, tap)
+            _emit_step(context, builder, vector, at_once, samples, start, weights, tap, sums)
+        if at_once * lanes <= _PADDED_TO:
+            break
+        done = end
     return [builder.fadd(builder.load(even), builder.load(odd)) for even, odd in sums]
 
 
@@ -289,4 +316,4 @@ def _emit_stores(builder: Any, sums: list[Any], out: Any, done: Any, frames: Any
                 builder.store(number, builder.gep(out, [builder.add(done, loop.index)]))
 
 
-_tile_of_4, _tile_of_2, _tile_of_1 = _tile(4), _tile(2), _tile(1)
+_tile_of_8, _tile_of_4, _tile_of_2, _tile_of_1 = _tile(8), _tile(4), _tile(2), _tile(1)

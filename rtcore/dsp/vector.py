@@ -28,6 +28,12 @@ def vector_bytes(context: Any) -> int:
     return _AVX_BYTES if "+avx" in known else _SSE_OR_NEON_BYTES
 
 
+def has_many_registers(context: Any) -> bool:
+    """Say whether the processor has 32 vector registers, not 16."""
+    triple, _, features = context.codegen().magic_tuple()
+    return triple.startswith(("aarch64", "arm64")) or "+avx512vl" in features.split(",")
+
+
 def has_fma(context: Any) -> bool:
     """Say whether the processor fuses multiply and add; where not, ``llvm.fma`` calls libm."""
     triple, _, features = context.codegen().magic_tuple()
