@@ -8,12 +8,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rtcore.batch.crew import Crew
 from rtcore.batch.ledger import Job, Ledger, Outcome
-from rtcore.batch.tasks import Order, Report, check_machine, failure
+from rtcore.batch.tasks import Order, check_machine, failure
 from rtcore.errors import DeviceError
 
 __all__ = ["Cluster"]
@@ -73,7 +73,7 @@ class Cluster(Crew):
         if any(future.cancelled() for future in ended):
             raise self._lost()
         for future in ended:
-            yield self._outcome(self._under_way.pop(future), future, ledger)
+            yield from self._outcomes(self._under_way.pop(future), future, ledger)
 
     def dismiss(self) -> None:
         """Take back the jobs that nobody has begun, and leave the cluster."""
@@ -83,16 +83,16 @@ class Cluster(Crew):
             self._client.close(timeout=_ANSWER_S)
         self._chatter.setLevel(self._level)
 
-    def _outcome(self, job: Job, future: Future[Report], ledger: Ledger) -> Outcome:
+    def _undone(self, job: Job, error: BaseException, ledger: Ledger) -> Outcome:
         from distributed.scheduler import KilledWorker
 
-        if isinstance(future.exception(), KilledWorker):
+        if isinstance(error, KilledWorker):
             died = DeviceError(
                 "all workers that tried it died; a plugin crashed, or memory ran out: "
                 "try it alone with --jobs 1"
             )
             return failure(job, str(died), died.exit_code, ledger)
-        return super()._outcome(job, future, ledger)
+        return super()._undone(job, error, ledger)
 
     def _look(self) -> None:
         """Count the workers, and say what stands in the way."""

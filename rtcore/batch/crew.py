@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import pickle
 import queue
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ from concurrent.futures import Executor, Future
 
 from rtcore.batch.interrupts import held_back
 from rtcore.batch.ledger import Job, Ledger, Outcome
-from rtcore.batch.tasks import Order, Report, concluded, do, failure
+from rtcore.batch.tasks import Order, Packed, Report, concluded, do, failure
 from rtcore.errors import DeviceError
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "Reports"]
+
+#: Of the tasks that were submitted together.
+Reports = Future[list[Report]]
 
 
 class Crew:
@@ -28,10 +32,15 @@ class Crew:
         It must carry a module's own functions to its workers; it is not shut down.
     """
 
+    #: Short jobs are given away in groups that take about so long, and at most so many at once.
+    group_s, largest_group = 0.0, 1
+
     def __init__(self, order: Order, executor: Executor) -> None:
         self._order, self._executor = order, executor
-        self._under_way: dict[Future[Report], Job] = {}
-        self._ended: queue.SimpleQueue[Future[Report]] = queue.SimpleQueue()
+        self._gathered: list[Job] = []
+        self._under_way: dict[Reports, list[Job]] = {}
+        self._ended: queue.SimpleQueue[Reports] = queue.SimpleQueue()
+        self._job_s = math.inf  # how long one takes
 
     @property
     def workers(self) -> int:
@@ -46,26 +55,37 @@ class Crew:
     @property
     def busy(self) -> bool:
         """Whether any job is under way."""
-        return bool(self._under_way)
+        return bool(self._under_way or self._gathered)
 
     def take(self, job: Job) -> None:
-        """Give a job to the executor."""
-        task = pickle.dumps(job.task)
-        with held_back():
-            self._note(self._executor.submit(do, self._order, task, job.outputs), job)
+        """Give a job to the executor, with a few others where jobs are short."""
+        self._gathered.append(job)
+        if len(self._gathered) >= min(self.largest_group, self.group_s / self._job_s):
+            self._send()
 
-    def _note(self, future: Future[Report], job: Job) -> None:
-        """Remember a job that was given away; how it ends is told in a queue."""
-        self._under_way[future] = job
-        future.add_done_callback(self._ended.put)
+    def _send(self) -> None:
+        """Give away what is gathered."""
+        jobs, self._gathered = self._gathered, []
+        if jobs:
+            packed = [(pickle.dumps(job.task), job.outputs) for job in jobs]
+            with held_back():
+                future = self._submitted(packed)
+                self._under_way[future] = jobs
+                future.add_done_callback(self._ended.put)  # how it ends is told in a queue
+
+    def _submitted(self, packed: list[Packed]) -> Reports:
+        """Hand tasks to the executor."""
+        return self._executor.submit(do, self._order, packed)
 
     def collect(self, ledger: Ledger) -> Iterator[Outcome]:
         """Wait for at least one job to end."""
         for future in self._those_that_ended():
-            yield self._outcome(self._under_way.pop(future), future, ledger)
+            yield from self._outcomes(self._under_way.pop(future), future, ledger)
 
-    def _those_that_ended(self, timeout_s: float | None = None) -> list[Future[Report]]:
-        """Wait for one job to end, or not for longer; give all that have, as they were given."""
+    def _those_that_ended(self, timeout_s: float | None = None) -> list[Reports]:
+        """Wait for one to end, or not for longer; give all that have, as they were given."""
+        if not self.full:  # no more jobs come, or none that could join those gathered
+            self._send()
         ended = set()
         with contextlib.suppress(queue.Empty):
             ended.add(self._ended.get(timeout=timeout_s))
@@ -78,11 +98,19 @@ class Crew:
         for future in self._under_way:
             future.cancel()
 
-    def _outcome(self, job: Job, future: Future[Report], ledger: Ledger) -> Outcome:
-        """Read a job's end; a good worker reports its errors, so that any other is its own."""
+    def _outcomes(self, jobs: list[Job], future: Reports, ledger: Ledger) -> Iterator[Outcome]:
+        """Read how jobs ended; a good worker reports its errors, so that any other is its own."""
         error = future.exception()
-        if error is None:
-            return concluded(job, future.result(), ledger)
+        if error is not None:
+            for job in jobs:
+                yield self._undone(job, error, ledger)
+            return
+        for job, found in zip(jobs, future.result(), strict=True):
+            self._job_s = found.seconds or self._job_s
+            yield concluded(job, found, ledger)
+
+    def _undone(self, job: Job, error: BaseException, ledger: Ledger) -> Outcome:
+        """Say why nobody could do a job."""
         what = f"no worker could do it ({type(error).__name__}: {error})"
         strange = DeviceError(f"{what}; see that all of them have the same packages")
         return failure(job, str(strange), strange.exit_code, ledger)

@@ -11,15 +11,13 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from types import FrameType
 
-from rtcore.batch.crew import Crew
-from rtcore.batch.interrupts import held_back
+from rtcore.batch.crew import Crew, Reports
 from rtcore.batch.ledger import Job, Ledger, Outcome
-from rtcore.batch.tasks import Order, Report, do, failure
+from rtcore.batch.tasks import Order, Packed, Report, do, failure
 from rtcore.errors import DeviceError
 
 __all__ = ["Processes"]
@@ -37,6 +35,8 @@ class Processes(Crew):
     each job that was under way is tried again in a process of its own.
     """
 
+    group_s, largest_group = 0.05, 8
+
     def __init__(self, order: Order, workers: int) -> None:
         self._order, self._count = order, workers
         self._pool = self._hire(workers)
@@ -47,16 +47,14 @@ class Processes(Crew):
         """Processes."""
         return self._count
 
-    def take(self, job: Job) -> None:
-        """Give a job to the pool; a pool that is broken is noticed when its jobs are collected."""
-        task = pickle.dumps(job.task)
-        with held_back():
-            try:
-                self._note(self._pool.submit(_task, task, job.outputs), job)
-            except BrokenProcessPool as error:
-                lost: Future[Report] = Future()
-                lost.set_exception(error)
-                self._note(lost, job)
+    def _submitted(self, packed: list[Packed]) -> Reports:
+        """Give tasks to the pool; one that is broken is noticed when its jobs are collected."""
+        try:
+            return self._pool.submit(_tasks, packed)
+        except BrokenProcessPool as error:
+            lost = Reports()
+            lost.set_exception(error)
+            return lost
 
     def collect(self, ledger: Ledger) -> Iterator[Outcome]:
         """Wait for at least one job to end."""
@@ -65,23 +63,30 @@ class Processes(Crew):
             yield from self._again(ended, ledger)
             return
         for future in ended:
-            yield self._outcome(self._under_way.pop(future), future, ledger)
+            yield from self._outcomes(self._under_way.pop(future), future, ledger)
 
-    def _again(self, ended: list[Future[Report]], ledger: Ledger) -> Iterator[Outcome]:
+    def _again(self, ended: list[Reports], ledger: Ledger) -> Iterator[Outcome]:
         """Do what was under way one by one, then go on with a new pool."""
         while len(ended) < len(self._under_way):  # with the pool they all end
             ended += self._those_that_ended()
         suspects, self._under_way = self._under_way, {}
-        for future, job in suspects.items():
+        for future, jobs in suspects.items():
             if isinstance(future.exception(), BrokenProcessPool):
-                self._pool = self._hire(1)
-                future = self._pool.submit(_task, pickle.dumps(job.task), job.outputs)  # noqa: PLW2901
-                if isinstance(future.exception(), BrokenProcessPool):
-                    yield failure(job, str(_DIED), _DIED.exit_code, ledger)
-                    continue
-                self._pool.shutdown()
-            yield self._outcome(job, future, ledger)
+                for job in jobs:
+                    yield from self._alone(job, ledger)
+            else:
+                yield from self._outcomes(jobs, future, ledger)
         self._pool = self._hire(self._count)
+
+    def _alone(self, job: Job, ledger: Ledger) -> Iterator[Outcome]:
+        """Do a job in a process of its own."""
+        self._pool = self._hire(1)
+        future = self._pool.submit(_tasks, [(pickle.dumps(job.task), job.outputs)])
+        if isinstance(future.exception(), BrokenProcessPool):
+            yield failure(job, str(_DIED), _DIED.exit_code, ledger)
+            return
+        self._pool.shutdown()
+        yield from self._outcomes([job], future, ledger)
 
     def dismiss(self) -> None:
         """Let the workers go; those that are in the middle of a job (Ctrl-C) end it cleanly."""
@@ -167,13 +172,13 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def _task(task: bytes, outputs: tuple[Path, ...]) -> Report:
-    """Do one task in a worker."""
+def _tasks(packed: list[Packed]) -> list[Report]:
+    """Do tasks in a worker."""
     global _working  # noqa: PLW0603 - a signal's handler has no other way to know
     _working = True
     try:
         assert _order is not None, "a process of the pool begins with _begin()"
-        return do(_order, task, outputs)
+        return do(_order, packed)
     except _Dismissed:
         os._exit(1)
     finally:

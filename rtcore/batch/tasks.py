@@ -11,10 +11,11 @@ import json
 import os
 import pickle
 import threading
+import time
 import traceback
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,18 @@ from rtcore.batch.locks import LOCK
 from rtcore.batch.threads import pin_threads
 from rtcore.errors import DeviceError, RtcoreError
 
-__all__ = ["Order", "Report", "Setup", "Work", "concluded", "do", "failure", "report", "set_up"]
+__all__ = [
+    "Order",
+    "Packed",
+    "Report",
+    "Setup",
+    "Work",
+    "concluded",
+    "do",
+    "failure",
+    "report",
+    "set_up",
+]
 
 #: Makes the outputs of a task, and gives what to remember.
 Work = Callable[[Any], dict[str, Any]]
@@ -81,12 +93,15 @@ class Report:
         Of the outputs, in the eyes of the machine that has made them.
     error, exit_code
         Why it failed; an empty text and 0 where it did not.
+    seconds : float
+        How long it took.
     """
 
     result: dict[str, Any] = field(default_factory=dict)
     stamps: Stamps = field(default_factory=list)
     error: str = ""
     exit_code: int = 0
+    seconds: float = 0.0
 
 
 def report(work: Work, task: Any, outputs: tuple[Path, ...]) -> Report:
@@ -112,16 +127,28 @@ _ready: tuple[str, Work] | None = None
 _turn = threading.Lock()
 
 
-def do(order: Order, task: bytes, outputs: tuple[Path, ...]) -> Report:
-    """Do a pickled task of a run in whichever process this is; it is set up first, once."""
+#: A pickled task, and its outputs.
+Packed = tuple[bytes, tuple[Path, ...]]
+
+
+def do(order: Order, packed: Sequence[Packed]) -> list[Report]:
+    """Do tasks of a run in whichever process this is; it is set up first, once."""
     with _turn, contextlib.ExitStack() as stack:
         try:
             stack.enter_context(contextlib.chdir(_folder_of_run(order)))
             work = set_up(order)
-            content = pickle.loads(task)  # noqa: S301 - from the process that runs this one
         except Exception as error:  # noqa: BLE001 - reported with each job
-            return Report(error=_sentence(error), exit_code=_exit_code(error))
-        return report(work, content, outputs)
+            return [Report(error=_sentence(error), exit_code=_exit_code(error))] * len(packed)
+        return [_done(work, task, outputs) for task, outputs in packed]
+
+
+def _done(work: Work, task: bytes, outputs: tuple[Path, ...]) -> Report:
+    begun_s = time.perf_counter()
+    try:
+        content = pickle.loads(task)  # noqa: S301 - from the process that runs this one
+    except Exception as error:  # noqa: BLE001 - reported with its job
+        return Report(error=_sentence(error), exit_code=_exit_code(error))
+    return replace(report(work, content, outputs), seconds=time.perf_counter() - begun_s)
 
 
 def set_up(order: Order) -> Work:

@@ -19,6 +19,7 @@ import soundfile
 
 from rtcore.batch import Ledger, named_job, run_jobs, run_named
 from rtcore.batch.ledger import LEDGER
+from rtcore.batch.processes import Processes
 from rtcore.errors import ConfigError
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
@@ -76,6 +77,26 @@ def test_a_process_that_dies(tmp_path):
     assert ["4.wav"] == [n for n, o in found.items() if o.status != "done"]
     assert (3, True) == (found["4.wav"].exit_code, "died" in found["4.wav"].error)
     assert 9 == len(found)
+
+
+def test_short_jobs_go_in_groups(tmp_path, monkeypatch):
+    """Where one of a group kills its process, the others of the group are done all the same."""
+    groups, given = [], Processes._submitted
+
+    def counted(crew, packed):
+        groups.append(len(packed))
+        return given(crew, packed)
+
+    monkeypatch.setattr(Processes, "_submitted", counted)
+    found = run(tmp_path, 100, job_works.seventieth_one_dies, workers=2, wait_s=0.0)
+    assert ["70.wav"] == [n for n, o in found.items() if o.status != "done"]
+    assert (3, True) == (found["70.wav"].exit_code, "died" in found["70.wav"].error)
+    assert 100 == len(found) == sum(groups)
+    assert 1 == groups[0], "nobody knows yet how long they take"
+    assert 8 == max(groups)
+    groups.clear()
+    run(tmp_path, 8, workers=2, key="other", wait_s=0.1)
+    assert {1} == set(groups), "long ones go one by one"
 
 
 @pytest.mark.parametrize("workers", [1, 2, "threads"])

@@ -49,6 +49,13 @@ def fourth_one_dies(task: tuple[Path, float]) -> dict[str, int]:
     return write_slowly(task)
 
 
+def seventieth_one_dies(task: tuple[Path, float]) -> dict[str, int]:
+    """Kill the process that works on number 70."""
+    if number_of(task[0]) == 70:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write_slowly(task)
+
+
 def multiply(task: tuple[Path, float]) -> dict[str, float]:
     """Write what BLAS cuts up among threads, where it may have several."""
     x = np.random.default_rng(number_of(task[0])).normal(size=(300, 900))

@@ -25,6 +25,8 @@ _WORD = "listener"
 #: For fingerprints: the listener's own go in beside the chain's.
 NOBODY = Listener.both(Audiogram([0.0] * 8), "nobody")
 
+#: Long enough for little to be done between blocks, short enough for a core's cache.
+_AT_ONCE_FRAMES = 2048
 _NFIR = 220
 _OFFICIAL_HZ = 44100
 _RMS_FRAMES = 2822  # int(0.064 * 44100)
@@ -51,7 +53,12 @@ def baseline(edition: Edition) -> ChainConfig:
         },
         {"id": "softclip", "shape": "tanh"},
     ]
-    words = {"sample_rate": edition.sample_rate, "channels": EARS, "dtype": "float64"}
+    words = {
+        "sample_rate": edition.sample_rate,
+        "channels": EARS,
+        "dtype": "float64",
+        "max_frames": _AT_ONCE_FRAMES,
+    }
     return parse({**words, "plugin": tables})
 
 
