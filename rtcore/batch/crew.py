@@ -17,6 +17,7 @@ from rtcore.errors import DeviceError
 
 __all__ = ["Crew", "Reports"]
 
+_FORGETTING, _SHORTEST_S = 0.8, 1e-6
 #: Of the tasks that were submitted together.
 Reports = Future[list[Report]]
 
@@ -33,6 +34,7 @@ class Crew:
     """
 
     #: Short jobs are given away in groups that take about so long, and at most so many at once.
+    #: Nobody is told of any of a group before all of it is done.
     group_s, largest_group = 0.0, 1
 
     def __init__(self, order: Order, executor: Executor) -> None:
@@ -60,18 +62,22 @@ class Crew:
     def take(self, job: Job) -> None:
         """Give a job to the executor, with a few others where jobs are short."""
         self._gathered.append(job)
-        if len(self._gathered) >= min(self.largest_group, self.group_s / self._job_s):
+        enough = min(self.largest_group, self.group_s / self._job_s)
+        if len(self._gathered) >= enough or len(self._under_way) < self.workers:
             self._send()
 
     def _send(self) -> None:
         """Give away what is gathered."""
         jobs, self._gathered = self._gathered, []
         if jobs:
-            packed = [(pickle.dumps(job.task), job.outputs) for job in jobs]
-            with held_back():
-                future = self._submitted(packed)
-                self._under_way[future] = jobs
-                future.add_done_callback(self._ended.put)  # how it ends is told in a queue
+            self._give(jobs)
+
+    def _give(self, jobs: list[Job]) -> None:
+        packed = [(pickle.dumps(job.task), job.outputs) for job in jobs]
+        with held_back():
+            future = self._submitted(packed)
+            self._under_way[future] = jobs
+            future.add_done_callback(self._ended.put)  # how it ends is told in a queue
 
     def _submitted(self, packed: list[Packed]) -> Reports:
         """Hand tasks to the executor."""
@@ -102,12 +108,20 @@ class Crew:
         """Read how jobs ended; a good worker reports its errors, so that any other is its own."""
         error = future.exception()
         if error is not None:
-            for job in jobs:
-                yield self._undone(job, error, ledger)
+            yield from [self._undone(job, error, ledger) for job in jobs]
             return
-        for job, found in zip(jobs, future.result(), strict=True):
-            self._job_s = found.seconds or self._job_s
-            yield concluded(job, found, ledger)
+        found = future.result()
+        for job in jobs[len(found) :]:  # they were not as short as those before
+            self._give([job])
+        # All are remembered before the first is told: whoever is told may end the run.
+        yield from [self._concluded(*pair, ledger) for pair in zip(jobs, found, strict=False)]
+
+    def _concluded(self, job: Job, found: Report, ledger: Ledger) -> Outcome:
+        """Remember how a job ended, and how long such jobs take: the longest lately."""
+        if not found.error:
+            before_s = 0.0 if self._job_s == math.inf else _FORGETTING * self._job_s
+            self._job_s = max(found.seconds, before_s, _SHORTEST_S)
+        return concluded(job, found, ledger)
 
     def _undone(self, job: Job, error: BaseException, ledger: Ledger) -> Outcome:
         """Say why nobody could do a job."""

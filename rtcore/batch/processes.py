@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from types import FrameType
 
 from rtcore.batch.crew import Crew, Reports
+from rtcore.batch.interrupts import held_back
 from rtcore.batch.ledger import Job, Ledger, Outcome
 from rtcore.batch.tasks import Order, Packed, Report, do, failure
 from rtcore.errors import DeviceError
@@ -39,7 +40,7 @@ class Processes(Crew):
 
     def __init__(self, order: Order, workers: int) -> None:
         self._order, self._count = order, workers
-        self._pool = self._hire(workers)
+        self._pool, self._broken = self._hire(workers), False
         super().__init__(order, self._pool)
 
     @property
@@ -69,24 +70,31 @@ class Processes(Crew):
         """Do what was under way one by one, then go on with a new pool."""
         while len(ended) < len(self._under_way):  # with the pool they all end
             ended += self._those_that_ended()
-        suspects, self._under_way = self._under_way, {}
-        for future, jobs in suspects.items():
-            if isinstance(future.exception(), BrokenProcessPool):
-                for job in jobs:
-                    yield from self._alone(job, ledger)
-            else:
-                yield from self._outcomes(jobs, future, ledger)
+        known, self._under_way = self._under_way, {}
+        lost = [f for f in known if isinstance(f.exception(), BrokenProcessPool)]
+        self._broken = True
+        for future in lost:
+            for job in known[future]:
+                yield from self._alone(job, ledger)
+        self._pool.shutdown()
         self._pool = self._hire(self._count)
+        for future, jobs in known.items():
+            if future not in lost:
+                yield from self._outcomes(jobs, future, ledger)
 
     def _alone(self, job: Job, ledger: Ledger) -> Iterator[Outcome]:
-        """Do a job in a process of its own."""
-        self._pool = self._hire(1)
-        future = self._pool.submit(_tasks, [(pickle.dumps(job.task), job.outputs)])
-        if isinstance(future.exception(), BrokenProcessPool):
+        """Do a job while no other is under way, in the process of the one before if it lives."""
+        with held_back():
+            if self._broken:
+                self._pool, self._broken = self._hire(1), False
+            future = self._submitted([(pickle.dumps(job.task), job.outputs)])
+            self._under_way[future] = [job]  # so that Ctrl-C ends it
+        self._broken = isinstance(future.exception(), BrokenProcessPool)
+        del self._under_way[future]
+        if self._broken:
             yield failure(job, str(_DIED), _DIED.exit_code, ledger)
-            return
-        self._pool.shutdown()
-        yield from self._outcomes([job], future, ledger)
+        else:
+            yield from self._outcomes([job], future, ledger)
 
     def dismiss(self) -> None:
         """Let the workers go; those that are in the middle of a job (Ctrl-C) end it cleanly."""

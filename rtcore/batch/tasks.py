@@ -127,19 +127,29 @@ _ready: tuple[str, Work] | None = None
 _turn = threading.Lock()
 
 
+_LONG_S = 1.0
 #: A pickled task, and its outputs.
 Packed = tuple[bytes, tuple[Path, ...]]
 
 
 def do(order: Order, packed: Sequence[Packed]) -> list[Report]:
-    """Do tasks of a run in whichever process this is; it is set up first, once."""
+    """Do tasks of a run in whichever process this is; it is set up first, once.
+
+    Those that are left when a second has gone by are given back: they are not as short as those
+    were by which they were put together.
+    """
     with _turn, contextlib.ExitStack() as stack:
         try:
             stack.enter_context(contextlib.chdir(_folder_of_run(order)))
             work = set_up(order)
         except Exception as error:  # noqa: BLE001 - reported with each job
             return [Report(error=_sentence(error), exit_code=_exit_code(error))] * len(packed)
-        return [_done(work, task, outputs) for task, outputs in packed]
+        found, begun_s = list[Report](), time.monotonic()
+        for task, outputs in packed:
+            found.append(_done(work, task, outputs))
+            if time.monotonic() - begun_s > _LONG_S:
+                break
+        return found
 
 
 def _done(work: Work, task: bytes, outputs: tuple[Path, ...]) -> Report:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def chain_print(chain: Chain, settings: Any = None) -> str:
     files = (code_files(type(placed.node.plugin)) for placed in chain.nodes)
     code = dict.fromkeys(path for some in files for path in some)
     text = json.dumps([__version__, own_print(), settings, words], sort_keys=True, default=str)
-    return fingerprint(text, *code, *_named_files(words))
+    return fingerprint(text, *code, *_named_files(words), digest=hashlib.sha256)
 
 
 def _named_files(value: object) -> Iterator[Path]:

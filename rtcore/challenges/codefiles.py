@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def code_files(plugin: type[Plugin]) -> list[Path]:
 @cache
 def own_print() -> str:
     """Give a fingerprint of rtcore's own files, as they were when a process first asked."""
-    return fingerprint(*sorted(_RTCORE.rglob("*.py")))
+    return fingerprint(*sorted(_RTCORE.rglob("*.py")), digest=hashlib.sha256)
 
 
 @cache

@@ -16,7 +16,7 @@ def part(fn: Callable[..., Any]) -> Any:
 
     Each compiled function is optimised together with all that it calls, so that a loop five calls
     deep is optimised five times; pieces are not compiled by themselves.  For functions with one
-    caller, and at most 30 arguments.
+    caller, or with one in each process, and at most 30 arguments.
 
     Parameters
     ----------

@@ -47,13 +47,16 @@ _Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 
 def fill_tables(buffers: _Arrays) -> None:
-    """Write down where the arrays of a plugin lie, which is to be called when they stay there.
+    """Write down where the arrays of a plugin lie.
+
+    To be called in ``attach``: they stay where they are from then on, and what a reset gives back
+    is not yet copied.
 
     Parameters
     ----------
     buffers : mapping of str to ndarray
         ``tables``, uint64 of shape (instances, words of :data:`TABLES`), is written;
-        ``memory``, ``foreseen`` and the ``fft_`` arrays must live as long.
+        ``foreseen`` and the ``fft_`` arrays must live as long.
     """
     factors, cosines, sines, work, scratch = (
         buffers[f"fft_{name}"] for name in ("factors", "cos", "sin", "work", "scratch")

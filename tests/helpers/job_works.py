@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from rtcore.audiofile import Writer
-from rtcore.batch import Job, Ledger, Shard, run_jobs
+from rtcore.batch import Job, Ledger, Shard, run_jobs, tasks
+from rtcore.batch.tasks import Report
 from rtcore.errors import CheckFailed
 
 RATE, FRAMES = 16000, 4000
@@ -49,11 +51,29 @@ def fourth_one_dies(task: tuple[Path, float]) -> dict[str, int]:
     return write_slowly(task)
 
 
+def first_ones_fail(task: tuple[Path, float]) -> dict[str, int]:
+    """Fail at once for the first twelve."""
+    if number_of(task[0]) < 12:
+        raise CheckFailed("too loud")
+    return write_slowly(task)
+
+
 def seventieth_one_dies(task: tuple[Path, float]) -> dict[str, int]:
     """Kill the process that works on number 70."""
     if number_of(task[0]) == 70:
         os.kill(os.getpid(), signal.SIGKILL)
     return write_slowly(task)
+
+
+def first_of(function: Callable[..., list[Report]], *arguments: object) -> list[Report]:
+    """Give the first report alone."""
+    return function(*arguments)[:1]
+
+
+def do_impatiently(order: tasks.Order, packed: list[tasks.Packed]) -> list[Report]:
+    """Do tasks as if each had taken long."""
+    tasks._LONG_S = 0.0
+    return tasks.do(order, packed)
 
 
 def multiply(task: tuple[Path, float]) -> dict[str, float]:

@@ -39,6 +39,7 @@ _SPEECH_RMS = 0.0178  # 65 dB SPL
 _AFTER = 255  # frames that a head's impulse response of 256 adds to each file
 _INT16 = 32767.0 / 32768.0  # the official renderer writes 32767 times the sample, cut
 _DISTANCE_M = 1.5
+_PLACES = 3  # of a file that are tried before it counts as silent
 #: A scene that is built begins up to 2 s before its target and ends 1 s after it.
 _BUILT_LONGER_S = 3.0
 _AZIMUTHS_DEG = ((-60.0, 45.0, 90.0), (30.0, -90.0, -30.0), (75.0, -45.0, 120.0))
@@ -208,9 +209,10 @@ class _Maker:
             return _steady(speech, seed) if steady else speech
         first, rng = (number + 7 * which) % len(files), np.random.default_rng(seed)
         for path in (*files[first:], *files[:first]):
-            piece = _piece(path, frames, rng)
-            if np.any(piece):
-                return piece
+            for _ in range(_PLACES):
+                piece = _piece(path, frames, rng)
+                if np.any(piece):
+                    return piece
         raise RtcoreError(f"{path.parent}: the pieces taken from its files are silent; "
                           "take other sounds")  # fmt: skip
 
