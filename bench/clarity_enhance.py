@@ -222,7 +222,7 @@ def more_cores(
 
 def main() -> None:
     """Measure, print and judge."""
-    given = arguments(__doc__, 5, seconds=10.0, scenes=20, more=100, workers=2)
+    given = arguments(__doc__, 5, seconds=10.0, scenes=20, more=200, workers=2)
     with tempfile.TemporaryDirectory(prefix="rtcore-bench-") as name:
         folder = Path(name)
         rows = one_core(folder, given.scenes, given.seconds, given.repeats)
