@@ -116,15 +116,21 @@ def test_a_process_that_dies(tmp_path):
     assert 9 == len(found)
 
 
-def test_short_jobs_go_in_groups(tmp_path, monkeypatch):
-    """Where one of a group kills its process, the others of the group are done all the same."""
-    groups, given = [], Processes._submitted
+@pytest.fixture
+def groups(monkeypatch):
+    """How many jobs went to a process at once, each time."""
+    sizes, given = [], Processes._submitted
 
     def counted(crew, packed):
-        groups.append(len(packed))
+        sizes.append(len(packed))
         return given(crew, packed)
 
     monkeypatch.setattr(Processes, "_submitted", counted)
+    return sizes
+
+
+def test_short_jobs_go_in_groups(tmp_path, groups):
+    """Where one of a group kills its process, the others of the group are done all the same."""
     found = run(tmp_path, 100, job_works.seventieth_one_dies, workers=2, wait_s=0.0)
     assert ["70.wav"] == [n for n, o in found.items() if o.status != "done"]
     assert (3, True) == (found["70.wav"].exit_code, "died" in found["70.wav"].error)
@@ -136,15 +142,8 @@ def test_short_jobs_go_in_groups(tmp_path, monkeypatch):
     assert {1} == set(groups), "long ones go one by one"
 
 
-def test_failures_do_not_pass_for_short_jobs(tmp_path, monkeypatch):
+def test_failures_do_not_pass_for_short_jobs(tmp_path, groups):
     """What fails at once says nothing of how long the others take: they go one by one."""
-    groups, given = [], Processes._submitted
-
-    def counted(crew, packed):
-        groups.append(len(packed))
-        return given(crew, packed)
-
-    monkeypatch.setattr(Processes, "_submitted", counted)
     found = run(tmp_path, 24, job_works.first_ones_fail, workers=2, wait_s=0.06)
     assert 12 == sum(o.status == "done" for o in found.values())
     assert {1} == set(groups)
