@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rtcore.batch.ledger import results_in
+from rtcore.errors import ConfigError
 
-__all__ = ["MADE_WITH", "attributed", "made_with"]
+__all__ = ["MADE_WITH", "attributed", "made_with", "read_side_car"]
 
 #: Under this key a job's result has the fingerprint of the system that did it.
 MADE_WITH = "made_with"
@@ -42,6 +44,26 @@ def made_with(folder: Path, names: Iterable[str], rate_key: str = "") -> dict[st
             rates.setdefault(result.get(rate_key, 0), Counter())[result[MADE_WITH]] += 1
     most: Counter[str] = max(rates.values(), key=len, default=Counter())
     return dict(most)
+
+
+def read_side_car(path: Path) -> dict[str, Any] | None:
+    """Read what a system's last run has written of itself; None where there is no such file.
+
+    Raises
+    ------
+    ConfigError
+        Where it is damaged: it is an object of JSON.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        what = "is damaged, so the scores cannot say how the outputs were made"
+        raise ConfigError(str(path), f"{what}; enhance again, which writes it anew")
+    return content
 
 
 def attributed(

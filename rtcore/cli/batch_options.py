@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rtcore.cli.output import print_json, progress, warn
+from rtcore.errors import ConfigError
 
 if TYPE_CHECKING:
     from rtcore.batch import Job, Ledger, Outcome, Shard
@@ -258,6 +259,17 @@ def tell_plan(
         click.echo(f"  {name}")
     if len(to_do) > _SHOWN:
         click.echo(f"  and {len(to_do) - _SHOWN} more; --json lists all of them")
+
+
+def told_beside(path: Path) -> dict[str, Any] | None:
+    """Read the side-car of outputs; say it where it is damaged, and do without."""
+    from rtcore.challenges.provenance import read_side_car
+
+    try:
+        return read_side_car(path)
+    except ConfigError as error:
+        warn(str(error))
+        return None
 
 
 def warn_of_mixture(folder: Path, systems: Mapping[str, int]) -> None:

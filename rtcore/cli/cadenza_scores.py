@@ -15,6 +15,7 @@ from rtcore.cli.batch_options import (
     batch_options,
     follow,
     tell_plan,
+    told_beside,
     warn_of_mixture,
 )
 from rtcore.cli.cadenza_set import PATH, set_options
@@ -89,12 +90,12 @@ def evaluate(
 def _made_with(answers: Path, rows: Sequence[PairScore]) -> dict[str, Any]:
     """Say what the answers that were scored are made with; warn where that is not one system."""
     from rtcore.challenges.cadenza.evaluate import SUFFIX
-    from rtcore.challenges.cadenza.side_car import read_side_car
+    from rtcore.challenges.cadenza.side_car import SIDE_CAR
     from rtcore.challenges.provenance import attributed, made_with
 
     systems = made_with(answers, (f"{row.scene}_{row.listener}{SUFFIX}" for row in rows))
     warn_of_mixture(answers, systems)
-    return attributed(read_side_car(answers), "chain_hash", systems)
+    return attributed(told_beside(answers / SIDE_CAR), "chain_hash", systems)
 
 
 def _scored(

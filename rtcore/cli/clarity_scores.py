@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from rtcore.cli.batch_options import (
     batch_options,
     follow,
     tell_plan,
+    told_beside,
     warn_of_mixture,
 )
 from rtcore.cli.clarity_enhance import SIDE_CAR
@@ -151,12 +151,8 @@ def _made_with(target: Path, found: ClaritySet, scores: list[PairScore]) -> dict
     folder = target / found.edition.folder
     names = (OUTPUT.format(scene=score.scene, listener=score.listener) for score in scores)
     systems = made_with(folder, names, "sample_rate_in")
-    try:
-        told = json.loads((target / SIDE_CAR).read_bytes())
-    except (OSError, ValueError):
-        told = {}
     warn_of_mixture(folder, systems)
-    return attributed(told, "chain_sha256", systems)
+    return attributed(told_beside(target / SIDE_CAR), "chain_sha256", systems)
 
 
 def _tell(scores: list[PairScore], asked: int, written: list[Path]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rtcore.atomicfile import write_whole
 
-__all__ = ["SIDE_CAR", "read_side_car", "write_side_car"]
+__all__ = ["SIDE_CAR", "write_side_car"]
 
 #: Its name, which no official file has.
 SIDE_CAR = "rtcore-enhance.json"
@@ -37,12 +37,3 @@ def write_side_car(folder: Path, facts: Mapping[str, Any]) -> Path:
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
     write_whole(folder / SIDE_CAR, text, "how the answers were made")
     return folder / SIDE_CAR
-
-
-def read_side_car(folder: Path) -> dict[str, Any] | None:
-    """Read what answers were made of; None where it is not there, or was damaged."""
-    try:
-        content = json.loads((folder / SIDE_CAR).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

@@ -67,6 +67,19 @@ def test_a_run_that_did_nothing(rtcore, enhanced):
     assert enhanced.first == json.loads(Path("out/si.json").read_text())["chain_sha256"]
 
 
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"chain_sha256": ', b"\xff\xfe{}"])
+def test_a_damaged_side_car(rtcore, enhanced, content):
+    """The ledger still tells the system; the rest is not known, until enhance writes it anew."""
+    Path("out/enhance.json").write_bytes(content)
+    run = rtcore(*EVALUATE, "--no-unprocessed")
+    assert 0 == run.exit_code
+    assert "enhance.json: is damaged, so the scores cannot say how" in run.stderr
+    about = json.loads(Path("out/si.json").read_text())
+    assert (enhanced.first, None) == (about["chain_sha256"], about["compat"])
+    assert enhanced.first == enhanced()
+    assert "is damaged" not in rtcore(*EVALUATE, "--no-unprocessed").stderr
+
+
 def test_scenes_that_come_to_be_asked_for(rtcore, enhanced, heard):
     """Unprocessed scenes are added to what is scored; without them nothing is scored again."""
     for words, scored in ((["--no-unprocessed"], 4), ([], 4), (["--no-unprocessed"], 0), ([], 0)):
