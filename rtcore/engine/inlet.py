@@ -223,6 +223,10 @@ class Inlet:
         self.record["start_ns"] = start_ns
         self.record["jump"] = 1
 
+    def begin_at(self, start_ns: int) -> None:
+        """Move the moment of a start that is still to come; one that has been stays as it was."""
+        self.record["start_ns"] = start_ns
+
     def pause(self) -> None:
         """Leave what plays, and wait for :meth:`begin`."""
         self.record["start_packet"] = -1

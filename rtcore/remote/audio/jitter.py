@@ -10,6 +10,7 @@ a second, or come too late for several in a row, the stream begins anew at its t
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -114,7 +115,9 @@ class JitterBuffer:
         captured_ns = packet.captured_ns - time.time_ns() + time.monotonic_ns()
         done = self.inlet.put(packet.sequence, captured_ns, packet.samples)
         margin = self.inlet.margin_frames(packet.sequence, arrival_ns)
-        if margin is not None:
+        if margin is None:
+            self._move_start()
+        else:
             self.rate.see(margin / self.form.sample_rate)
         self.twice += int(done == TWICE)
         self.late += int(done == LATE)
@@ -149,9 +152,20 @@ class JitterBuffer:
         self.first_packet = sequence
         self.inlet.begin(sequence, arrival_ns + round(self.target_s * 1e9))
 
+    def _move_start(self) -> None:
+        """Let all packets that came before a stream plays say when it shall.
+
+        The first one may have come late, and would make all that follows deeper. Delays have one
+        sign, so of two medians the lower one is nearer.
+        """
+        if self._delays:
+            start_s = statistics.median_low(self._delays) + self.target_s
+            self.inlet.begin_at(round(start_s * 1e9))
+
     def _measure(self, packet: Packet, arrival_ns: int) -> None:
-        """Follow the delay of packets against their places in the stream."""
-        transit_s = arrival_ns * 1e-9 - packet.sequence * self.form.seconds
+        """Follow the delay of packets against their places behind the first one."""
+        place_s = (packet.sequence - self.first_packet) * self.form.seconds
+        transit_s = arrival_ns * 1e-9 - place_s
         if self._transit is not None:
             self.jitter_s += _JITTER_GAIN * (abs(transit_s - self._transit) - self.jitter_s)
         self._transit = transit_s

@@ -6,10 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtcore.engine.inlet import Inlet
 from rtcore.errors import StreamError
 from rtcore.remote.audio.drift import RateLoop
 from rtcore.remote.audio.impair import Impairment
-from rtcore.remote.audio.jitter import Depth
+from rtcore.remote.audio.jitter import Depth, JitterBuffer
+from rtcore.remote.audio.packets import Format, Packet
 
 PACKET_S, TARGET_S = 0.01, 0.04
 
@@ -49,6 +51,21 @@ def test_the_speed_is_bounded():
     _, loop = simulated(50_000.0, 0.0, seconds=20.0)
     assert loop.step <= 1.01
     assert abs(loop.drift) <= 1e-3
+
+
+@pytest.mark.parametrize("first", [0, 7, 2**53 - 40])
+@pytest.mark.parametrize("late_ms", [[0], [80], [80, 70, 60, 50], [0, 200, 0, 90]])
+def test_a_first_packet_that_comes_late_does_not_deepen_the_stream(first, late_ms):
+    """A stream begins when most of its packets say, and with the first one, not with that alone."""
+    form = Format(16000, 1, 160, "float32")
+    inlet = Inlet(16000, 1, 160)
+    buffer = JitterBuffer(inlet, form, Depth(0.3))
+    began_ns, sound = 10**15, np.zeros((1, 160), np.float32)
+    for k, late in enumerate(late_ms + [0] * 9):
+        arrival_ns = began_ns + k * 10**7 + late * 10**6
+        buffer.take(Packet(form, 3, first + k, 0, sound), arrival_ns)
+    assert first == buffer.first_packet == inlet.record["start_packet"][0]
+    assert abs(int(inlet.record["start_ns"][0]) - began_ns - 300 * 10**6) < 1000
 
 
 def test_losses_depend_on_the_number_alone():
