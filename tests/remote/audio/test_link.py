@@ -9,7 +9,16 @@ import time
 
 import numpy as np
 import pytest
-from audio_links import DEPTH_MS, ended, free_port, noise, received, receiving, sending
+from audio_links import (
+    DEPTH_MS,
+    ended,
+    free_port,
+    noise,
+    received,
+    receiving,
+    sending,
+    undisturbed,
+)
 from commands import assert_refused, rtcore
 from waiting import PATIENCE_S
 
@@ -46,7 +55,7 @@ def test_equals_offline_concealment_of_the_trace(concealer, tmp_path):
     words = ["-p", concealer, "--loss", "trace.txt", "--seconds", 4, "--log", "log.jsonl"]
     files = ["--record", "heard.wav", "--record-input", "came.wav"]
     with sending(port, cwd=tmp_path):
-        told = received(port, *words, *files, cwd=tmp_path)
+        told = undisturbed(port, *words, *files, cwd=tmp_path)
     network = told["network"]
     assert (0, 0, 0) == (network["late"], network["restarts"], network["refused_messages"])
     heard = audiofile.read(tmp_path / "heard.wav")[0].astype(np.float32)
@@ -69,7 +78,7 @@ def test_nothing_is_lost_and_the_latency_is_measured(tmp_path):
     """Without losses every packet is played once; the latency is the depth and one packet."""
     port = free_port()
     with sending(port, cwd=tmp_path) as sender:
-        told = received(port, "--seconds", 4, "--record-input", "came.wav", cwd=tmp_path)
+        told = undisturbed(port, "--seconds", 4, "--record-input", "came.wav", cwd=tmp_path)
         sent = ended(sender)["sender"]
     network = told["network"]
     assert (0, 0, 0.0) == (network["lost"], network["late"], network["gap_s"])
@@ -91,7 +100,7 @@ def test_drifting_clocks_lose_nothing(tmp_path):
     port = free_port()
     words = ["--seconds", 8, "--jitter-ms", 5]
     with sending(port, "--clock-ppm", 200, cwd=tmp_path):
-        network = received(port, *words, cwd=tmp_path)["network"]
+        network = undisturbed(port, *words, cwd=tmp_path)["network"]
     assert (0, 0) == (network["lost"], network["restarts"])
     assert 0 < abs(network["speed_ppm"]) <= 1e4
     low, high = network["depth_band_ms"]
@@ -110,7 +119,7 @@ def test_a_receiver_that_is_started_again_goes_on(tmp_path):
         except Exception:  # noqa: BLE001 - it plays on until it is killed
             first.kill()
             first.communicate()
-        network = received(port, "--seconds", 3, cwd=tmp_path)["network"]
+        network = undisturbed(port, "--seconds", 3, cwd=tmp_path)["network"]
         sent = ended(sender)
     assert (0, 0, 0) == (network["lost"], network["restarts"], network["late"])
     assert network["first_packet"] > 0
