@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,16 @@ class PluginWatch:
         waiting = False
         while not self._stop.wait(_POLL_S):
             now = self._look()
-            changed = {path for path, stamp in now.items() if self._stamps.get(path) != stamp}
+            # What is seen for the first time has only been imported by now.
+            changed = {
+                path for path, stamp in now.items() if stamp != self._stamps.get(path, stamp)
+            }
             if changed and not waiting:
                 waiting = True  # an editor may still be writing: look once more
                 continue
             waiting = False
+            self._stamps |= now
             if changed:
-                self._stamps = now
                 self._reload(changed)
 
     def _reload(self, changed: set[Path]) -> None:
@@ -131,12 +135,23 @@ class PluginWatch:
 
 
 def _authors_files(node: Node) -> set[Path]:
-    """Give the files that a plugin's code comes from, without the engine's own."""
+    """Give the files that a plugin's code comes from: not the engine's, nor others' packages."""
+    process = type(node.plugin).process.fn
+    own = _package(Path(process.__code__.co_filename).resolve())
     return {
         path
-        for path in source_files(type(node.plugin).process.fn)
-        if not path.is_relative_to(_ENGINE) or "_plugins" in path.parts
+        for path in source_files(process)
+        if "_plugins" in path.parts
+        or not (path.is_relative_to(_ENGINE) or _package(path) not in ("", own))
     }
+
+
+def _package(path: Path) -> str:
+    """Name the installed package that a file belongs to; empty for one that is not installed."""
+    for folder, inside in pairwise(path.parts):
+        if folder in ("site-packages", "dist-packages"):
+            return inside
+    return ""
 
 
 def _forget_bytecode(files: set[Path]) -> None:

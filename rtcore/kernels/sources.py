@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 #: Packages whose versions stand in the cache's key already, or whose code never reaches a kernel.
-_KNOWN = frozenset({"numba", "llvmlite", "numpy", "scipy"})
+_KNOWN = frozenset({"numba", "llvmlite", "numpy", "scipy", "pydantic", "typing_extensions"})
 _STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
 _KERNELS = Path(__file__).parent
 #: Conditions that are false wherever code runs.

@@ -2,8 +2,10 @@
 """A plugin's file is edited while it plays."""
 
 import importlib
+import importlib.util
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from waiting import reaches
 
 import rtcore.plugins
 from rtcore import Chain
-from rtcore.engine import Engine, Memory, TimerBackend
+from rtcore.engine import Engine, Memory, TimerBackend, reload
 from rtcore.engine.reload import PluginWatch
 
 SOURCE = '''
@@ -137,3 +139,42 @@ def test_an_edited_helper_is_heard(tmp_path, monkeypatch):
     finally:
         session.close()
     assert 2.0 == session.heard.samples[0, -1]
+
+
+def test_a_module_that_is_imported_meanwhile_has_not_changed(tmp_path, monkeypatch):
+    """It is not run again with the next edit, and keeps its byte code: others may use it."""
+    name = f"late_of_{tmp_path.name}"
+    (tmp_path / "lib").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    (tmp_path / "lib" / f"{name}.py").write_text('runs = globals().get("runs", 0) + 1\n')
+    folder = plugin_folder(tmp_path, monkeypatch)
+    top = f"def later():\n    import {name}"
+    session = Session(folder / f"edited_{tmp_path.name}.py", top=top)
+    try:
+        late = importlib.import_module(name)
+        edit(session.file, SOURCE.format(factor="2.0", top=top))
+        assert "new code plays" in session.wait_for(1)
+    finally:
+        session.close()
+    assert [1, 1] == [late.runs, len(session.said)]
+    assert Path(importlib.util.cache_from_source(late.__file__)).exists()
+
+
+def test_installed_packages_are_not_watched(tmp_path, monkeypatch):
+    """A plugin's author edits their own files; of an installed plugin those of its package."""
+    for number, place in enumerate(("site-packages/mine", "plugins")):
+        name = f"mine_{tmp_path.name}_{number}"
+        for file in (
+            f"{place}/{name}.py",
+            f"{place}/near_{name}.py",
+            f"site-packages/far_{name}.py",
+        ):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).write_text("")
+            monkeypatch.syspath_prepend(str((tmp_path / file).parent))
+        top = f"import near_{name}, far_{name}"
+        (tmp_path / place / f"{name}.py").write_text(SOURCE.format(factor="1.0", top=top))
+        plugin = importlib.import_module(name).Edited()
+        node = Chain([plugin], sample_rate=RATE, channels=1).nodes[0].node
+        watched = {path.stem for path in reload._authors_files(node)}
+        assert {name, f"near_{name}"} == watched
