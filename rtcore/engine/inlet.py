@@ -223,9 +223,11 @@ class Inlet:
         self.record["start_ns"] = start_ns
         self.record["jump"] = 1
 
-    def begin_at(self, start_ns: int) -> None:
-        """Move the moment of a start that is still to come; one that has been stays as it was."""
+    def begin_at(self, number: int, start_ns: int) -> None:
+        """Move a start that is still to come; one that has been stays as it was."""
+        self.record["start_packet"] = -1  # no start until both are there
         self.record["start_ns"] = start_ns
+        self.record["start_packet"] = number
 
     def pause(self) -> None:
         """Leave what plays, and wait for :meth:`begin`."""

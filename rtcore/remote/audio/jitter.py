@@ -10,7 +10,6 @@ a second, or come too late for several in a row, the stream begins anew at its t
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ class JitterBuffer:
         self.rate = RateLoop(form.seconds)
         self.received = self.late = self.twice = self.restarts = 0
         self.jitter_s = 0.0
-        self.first_packet = 0
+        self.first_packet = self._origin = 0
         self._stream: int | None = None
         self._began = 0.0
         self._last_ns = 0
@@ -116,7 +115,7 @@ class JitterBuffer:
         done = self.inlet.put(packet.sequence, captured_ns, packet.samples)
         margin = self.inlet.margin_frames(packet.sequence, arrival_ns)
         if margin is None:
-            self._move_start()
+            self._move_start(arrival_ns)
         else:
             self.rate.see(margin / self.form.sample_rate)
         self.twice += int(done == TWICE)
@@ -149,22 +148,27 @@ class JitterBuffer:
         self.rate.forget()
         self._delays.clear()
         self._transit = None
-        self.first_packet = sequence
+        self._origin = self.first_packet = sequence
         self.inlet.begin(sequence, arrival_ns + round(self.target_s * 1e9))
 
-    def _move_start(self) -> None:
-        """Let all packets that came before a stream plays say when it shall.
+    def _move_start(self, now_ns: int) -> None:
+        """Let all packets that came before a stream plays say when it shall, and with which one.
 
-        The first one may have come late, and would make all that follows deeper. Delays have one
-        sign, so of two medians the lower one is nearer.
+        The first ones may have come late, all at once, and would make all that follows deeper: a
+        quarter of the packets may tell, and those are left out whose turn would have been by now.
         """
-        if self._delays:
-            start_s = statistics.median_low(self._delays) + self.target_s
-            self.inlet.begin_at(round(start_s * 1e9))
+        if not self._delays:
+            return
+        usual_s = sorted(self._delays)[(len(self._delays) - 1) // 4]
+        start_s, packet_s = usual_s + self.target_s, self.form.seconds
+        missed = math.ceil((now_ns * 1e-9 - start_s) / packet_s)
+        self.first_packet = max(self.first_packet, self._origin + missed)
+        start_s += (self.first_packet - self._origin) * packet_s
+        self.inlet.begin_at(self.first_packet, round(start_s * 1e9))
 
     def _measure(self, packet: Packet, arrival_ns: int) -> None:
         """Follow the delay of packets against their places behind the first one."""
-        place_s = (packet.sequence - self.first_packet) * self.form.seconds
+        place_s = (packet.sequence - self._origin) * self.form.seconds
         transit_s = arrival_ns * 1e-9 - place_s
         if self._transit is not None:
             self.jitter_s += _JITTER_GAIN * (abs(transit_s - self._transit) - self.jitter_s)

@@ -68,6 +68,22 @@ def test_a_first_packet_that_comes_late_does_not_deepen_the_stream(first, late_m
     assert abs(int(inlet.record["start_ns"][0]) - began_ns - 300 * 10**6) < 1000
 
 
+@pytest.mark.parametrize("target_ms", [5, 30, 40])
+@pytest.mark.parametrize("stood_ms", [50, 100, 400])
+def test_a_receiver_that_begins_with_a_stall(target_ms, stood_ms):
+    """What came meanwhile and has no turn any more is left out; the depth is the target's."""
+    form = Format(16000, 1, 160, "float32")
+    inlet = Inlet(16000, 1, 160)
+    buffer = JitterBuffer(inlet, form, Depth(1e-3 * target_ms))
+    sound = np.zeros((1, 160), np.float32)
+    for k in range(stood_ms // 10 + 20):
+        buffer.take(Packet(form, 3, k, 0, sound), 10**15 + max(stood_ms, 10 * k) * 10**6)
+    number, start_ns = (int(inlet.record[key][0]) for key in ("start_packet", "start_ns"))
+    assert buffer.first_packet == number
+    assert abs(start_ns - 10**15 - (10 * number + target_ms) * 10**6) < 1000
+    assert start_ns >= 10**15 + 10 * k * 10**6
+
+
 def test_losses_depend_on_the_number_alone():
     """The same packets are lost and held back for the same time, in any order, by seed."""
     lost = np.array([False, True, True, False, False])
