@@ -142,7 +142,7 @@ def _authors_files(node: Node) -> set[Path]:
         path
         for path in source_files(process)
         if "_plugins" in path.parts
-        or not (path.is_relative_to(_ENGINE) or _package(path) not in ("", own))
+        or (not path.is_relative_to(_ENGINE) and _package(path) in ("", own))
     }
 
 

@@ -56,7 +56,7 @@ def test_the_speed_is_bounded():
 @pytest.mark.parametrize("first", [0, 7, 2**53 - 40])
 @pytest.mark.parametrize("late_ms", [[0], [80], [80, 70, 60, 50], [0, 200, 0, 90]])
 def test_a_first_packet_that_comes_late_does_not_deepen_the_stream(first, late_ms):
-    """A stream begins when most of its packets say, and with the first one, not with that alone."""
+    """A stream begins with its first packet, but at the time that those behind it tell."""
     form = Format(16000, 1, 160, "float32")
     inlet = Inlet(16000, 1, 160)
     buffer = JitterBuffer(inlet, form, Depth(0.3))

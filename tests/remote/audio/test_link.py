@@ -94,8 +94,8 @@ def test_nothing_is_lost_and_the_latency_is_measured(tmp_path):
 def test_drifting_clocks_lose_nothing(tmp_path):
     """With clocks 200 ppm apart and jitter all is played, at a speed that mends the depth.
 
-    How far off the depth is depends on the machine: it begins with the first packet's own delay.
-    ``test_drift.py`` tells how it comes back, with clocks that no machine disturbs.
+    How far off the depth is depends on the machine; ``test_drift.py`` tells how it comes back, with
+    clocks that no machine disturbs.
     """
     port = free_port()
     words = ["--seconds", 8, "--jitter-ms", 5]
@@ -103,8 +103,6 @@ def test_drifting_clocks_lose_nothing(tmp_path):
         network = undisturbed(port, *words, cwd=tmp_path)["network"]
     assert (0, 0) == (network["lost"], network["restarts"])
     assert 0 < abs(network["speed_ppm"]) <= 1e4
-    low, high = network["depth_band_ms"]
-    assert low <= high
     off_ms = network["depth_ms"] - network["target_ms"]
     assert abs(off_ms) < FAR_MS or off_ms * network["speed_ppm"] > 0
 
